@@ -1,0 +1,121 @@
+// The whole of gateway.yaml after validation: plain, immutable data with every duration in milliseconds and every
+// size in bytes. The composition root turns it into a running gateway.
+
+import type { ApiKeyRecord } from "../authn/api-key/policy.ts";
+import type { IssuerPolicy } from "../authn/jwt/policy.ts";
+import type { AddressRules, AuthzPolicy, RoleTable } from "../authz/policy.ts";
+import type { AddressRange } from "../core/address.ts";
+import type { PathRules } from "../core/request-target.ts";
+import type { LimitPolicy } from "../rate-limit/policy.ts";
+import type { RouteMatch } from "../routing/policy.ts";
+import type { UpstreamPolicy, UpstreamTimeouts } from "../upstream/policy.ts";
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ServerLimits {
+  readonly headersBytes: number;
+  readonly headerCount: number;
+  readonly bodyBytes: number;
+  readonly urlBytes: number;
+  readonly headerTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly connections: number;
+  readonly inFlight: number;
+}
+
+export interface RedisPolicy {
+  readonly url: string;
+  readonly prefix: string;
+  /** Deadline of one call, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export interface CorsPolicy {
+  /** Exact serialised origins, or the single entry `*` (never with credentials). */
+  readonly origins: readonly string[];
+  readonly methods: readonly string[];
+  /** Lower case. */
+  readonly headers: readonly string[];
+  readonly credentials: boolean;
+  readonly maxAgeSeconds: number;
+  readonly expose: readonly string[];
+}
+
+export interface FieldEdits {
+  readonly set: readonly (readonly [name: string, value: string])[];
+  /** Lower case. */
+  readonly remove: readonly string[];
+}
+
+/** OR of ANDs: the first alternative whose credentials are all present decides. Names as in `Authenticator.name`. */
+export type AuthRule = readonly (readonly string[])[];
+
+export interface RoutePolicy {
+  /** `name` of the file, or the first pattern as written. Unique. */
+  readonly name: string;
+  /** Line of the route in its file, from 1. */
+  readonly line: number;
+  readonly matches: readonly RouteMatch[];
+  readonly upstream: string;
+  readonly access: "guarded" | "optional" | "public";
+  /** Empty when public. */
+  readonly auth: AuthRule;
+  readonly credentials: "single" | "firstMatch";
+  readonly authz: AuthzPolicy;
+  readonly ips: AddressRules;
+  readonly limits: readonly LimitPolicy[];
+  readonly cors: CorsPolicy | undefined;
+  /** Without a last slash, empty when nothing is cut. */
+  readonly stripPrefix: string;
+  readonly request: FieldEdits;
+  readonly response: FieldEdits;
+  readonly timeouts: Partial<UpstreamTimeouts>;
+  readonly forwardCredentials: boolean;
+}
+
+/** Which fact of the principal a header carries. */
+export type IdentityFact =
+  | "subject"
+  | "scopes"
+  | "roles"
+  | "email"
+  | "org"
+  | "method"
+  | "client"
+  | "tier"
+  | { readonly claim: readonly string[] };
+
+export interface LogPolicy {
+  readonly level: "debug" | "info" | "warn" | "error";
+  /** Share of requests that get an access line, 0 to 1; `denied`: refused ones only. */
+  readonly access: number | "denied";
+  readonly decisions: "all" | "denied" | "off";
+  /** Constant members added to every line. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+export interface GatewayConfig {
+  /** Path of the file as given. */
+  readonly file: string;
+  readonly listen: readonly ListenAddress[];
+  readonly health: { readonly live: string; readonly ready: string } | undefined;
+  readonly trustedProxies: readonly AddressRange[];
+  readonly limits: ServerLimits;
+  readonly paths: PathRules & { readonly caseSensitive: boolean };
+  readonly drain: { readonly delayMs: number; readonly timeoutMs: number };
+  readonly redis: RedisPolicy | undefined;
+  readonly issuers: readonly IssuerPolicy[];
+  readonly apiKeys: readonly ApiKeyRecord[];
+  /** Lower case. */
+  readonly apiKeyHeaders: readonly string[];
+  readonly roles: RoleTable;
+  readonly identity: readonly (readonly [header: string, fact: IdentityFact])[];
+  readonly upstreams: readonly UpstreamPolicy[];
+  readonly routes: readonly RoutePolicy[];
+  readonly logs: LogPolicy;
+  readonly legacyRateLimitHeaders: boolean;
+}

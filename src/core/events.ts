@@ -1,0 +1,27 @@
+// Operational events. Rooms below the composition root never log: they emit one of these, typed and free of secrets.
+
+export type GatewayEvent =
+  | { readonly kind: "keys_refreshed"; readonly issuer: string; readonly keys: number }
+  | {
+      readonly kind: "keys_refresh_failed";
+      readonly issuer: string;
+      readonly reason: string;
+      readonly stale: boolean;
+    }
+  | { readonly kind: "key_ignored"; readonly issuer: string; readonly reason: string }
+  | { readonly kind: "store_unreachable"; readonly store: string; readonly reason: string }
+  | { readonly kind: "store_recovered"; readonly store: string }
+  | {
+      readonly kind: "upstream_failed";
+      readonly upstream: string;
+      readonly reason: string;
+      readonly requestId: string;
+    }
+  | {
+      readonly kind: "tunnel_failed";
+      readonly upstream: string;
+      readonly reason: string;
+      readonly requestId: string;
+    };
+
+export type Emit = (event: GatewayEvent) => void;

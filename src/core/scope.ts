@@ -1,0 +1,47 @@
+// Scope grammar and the coverage rule. Scopes are compared byte by byte; nothing is folded or trimmed.
+
+// RFC 6749 section 3.3: printable ASCII without space, double quote and backslash.
+const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/;
+
+export function isScopeToken(value: string): boolean {
+  return SCOPE_TOKEN.test(value);
+}
+
+/** The scopes that a principal holds. `*` holds everything, `modules:*` holds all that starts with `modules:`. */
+export class ScopeSet {
+  readonly values: readonly string[];
+  readonly #exact: ReadonlySet<string>;
+  readonly #prefixes: readonly string[];
+  readonly #all: boolean;
+
+  constructor(values: Iterable<string>) {
+    const unique = new Set(values);
+    this.values = [...unique];
+    this.#exact = unique;
+    this.#all = unique.has("*");
+    this.#prefixes = this.values.filter((scope) => scope.endsWith(":*")).map((scope) => scope.slice(0, -1));
+  }
+
+  static readonly EMPTY: ScopeSet = new ScopeSet([]);
+
+  /** Whether a held scope covers `needed`. */
+  covers(needed: string): boolean {
+    return this.#exact.has(needed) || this.#all || this.#prefixes.some((prefix) => needed.startsWith(prefix));
+  }
+}
+
+/** What a route asks for. */
+export interface ScopeRequirement {
+  readonly mode: "all" | "any";
+  readonly scopes: readonly string[];
+}
+
+export function meets(held: ScopeSet, requirement: ScopeRequirement): boolean {
+  const { scopes } = requirement;
+  if (requirement.mode === "all") {
+    for (const scope of scopes) if (!held.covers(scope)) return false;
+    return true;
+  }
+  for (const scope of scopes) if (held.covers(scope)) return true;
+  return false;
+}
