@@ -1,0 +1,111 @@
+// Applies a route's `auth` rule: which of the credentials that came decide, and what follows when none did.
+
+import { type Denial, deny } from "../core/denial.ts";
+import type { Fields } from "../core/fields.ts";
+import { ANONYMOUS, type Principal } from "../core/principal.ts";
+import { type Awaitable, isPromise } from "../core/result.ts";
+import { ScopeSet } from "../core/scope.ts";
+import { type Authenticator, type AuthnOutcome, type CredentialKind, rejected } from "./authenticator.ts";
+import { type FoundCredentials, findCredentials } from "./credentials.ts";
+
+export interface ChainPolicy {
+  /** OR of ANDs. Empty: the route is public. */
+  readonly alternatives: readonly (readonly Authenticator[])[];
+  /** Whether a request without credentials passes as anonymous. */
+  readonly optional: boolean;
+  /** Whether several accepted credentials may come, the first listed alternative deciding. */
+  readonly firstMatch: boolean;
+  /** Lower case. */
+  readonly keyFields: readonly string[];
+}
+
+const PASS: AuthnOutcome = { kind: "authenticated", principal: ANONYMOUS };
+
+export class AuthnChain {
+  readonly #policy: ChainPolicy;
+  readonly #accepted: ReadonlySet<CredentialKind>;
+  readonly #onlyJwt: Authenticator | undefined;
+
+  constructor(policy: ChainPolicy) {
+    this.#policy = policy;
+    this.#accepted = new Set(policy.alternatives.flat().map((authenticator) => authenticator.kind));
+    const [first, ...others] = policy.alternatives.flat();
+    this.#onlyJwt = others.length === 0 && first?.kind === "jwt" ? first : undefined;
+  }
+
+  /** The principal, or the refusal. A credential that is present but bad is never skipped. */
+  authenticate(fields: Fields, search: string, clientAddress: string): Awaitable<AuthnOutcome> {
+    const found = findCredentials(fields, this.#policy.keyFields);
+    if ("code" in found) return this.#publicIgnores(found) ? PASS : rejected(found);
+    if (this.#accepted.size === 0) return PASS;
+    const conflict = this.#conflict(found, fields, search);
+    if (conflict !== undefined) return rejected(conflict);
+    if (this.#onlyJwt !== undefined && found.jwt !== undefined) {
+      return this.#onlyJwt.authenticate(found.jwt, clientAddress);
+    }
+    const alternative = this.#policy.alternatives.find((names) =>
+      names.every((one) => found[one.kind] !== undefined),
+    );
+    if (alternative !== undefined) return verifyAll(alternative, found, clientAddress);
+    const none = ![...this.#accepted].some((kind) => found[kind] !== undefined);
+    return none && this.#policy.optional ? PASS : rejected(deny("credentials_missing"));
+  }
+
+  /** A public route takes no credential, so only what is ambiguous for any reader is refused there. */
+  #publicIgnores(denial: Denial): boolean {
+    return this.#accepted.size === 0 && denial.code !== "credentials_ambiguous";
+  }
+
+  #conflict(found: FoundCredentials, fields: Fields, search: string): Denial | undefined {
+    if (found.repeated.some((kind) => this.#accepted.has(kind))) {
+      return deny("credentials_ambiguous", "credential_repeated");
+    }
+    if (found.jwt !== undefined && this.#accepted.has("jwt") && secondToken(found.jwt, fields, search)) {
+      return deny("credentials_ambiguous", "token_in_two_places");
+    }
+    if (this.#policy.firstMatch || found.jwt === undefined || found.apiKey === undefined) return undefined;
+    if (!this.#accepted.has("jwt") || !this.#accepted.has("apiKey")) return undefined;
+    const together = this.#policy.alternatives.some(
+      (names) => new Set(names.map((one) => one.kind)).size === 2,
+    );
+    return together ? undefined : deny("credentials_ambiguous", "two_kinds");
+  }
+}
+
+/** A token beside the one in Authorization (RFC 6750 section 2: one method per request). */
+function secondToken(token: string, fields: Fields, search: string): boolean {
+  const forwarded = fields.first("x-forwarded-access-token");
+  if (forwarded !== undefined && forwarded !== token) return true;
+  return search.includes("access_token") && new URLSearchParams(search).has("access_token");
+}
+
+function verifyAll(
+  authenticators: readonly Authenticator[],
+  found: FoundCredentials,
+  clientAddress: string,
+): Awaitable<AuthnOutcome> {
+  const outcomes = authenticators.map((one) => one.authenticate(found[one.kind] ?? "", clientAddress));
+  const [only] = outcomes;
+  if (outcomes.length === 1 && only !== undefined) return only;
+  return outcomes.some(isPromise) ? Promise.all(outcomes).then(combine) : combine(outcomes as AuthnOutcome[]);
+}
+
+/** Every credential has to be good. The token says who the user is; the API key names the client. */
+function combine(outcomes: readonly AuthnOutcome[]): AuthnOutcome {
+  const principals: Principal[] = [];
+  for (const outcome of outcomes) {
+    if (outcome.kind === "rejected") return outcome;
+    principals.push(outcome.principal);
+  }
+  const lead = principals.find((principal) => principal.method === "jwt") ?? principals[0] ?? ANONYMOUS;
+  const key = principals.find((principal) => principal.keyId !== undefined);
+  return {
+    kind: "authenticated",
+    principal: {
+      ...lead,
+      scopes: new ScopeSet(principals.flatMap((principal) => principal.scopes.values)),
+      roles: [...new Set(principals.flatMap((principal) => principal.roles))],
+      ...(key?.keyId === undefined ? {} : { keyId: key.keyId, clientId: key.keyId }),
+    },
+  };
+}
