@@ -1,0 +1,54 @@
+// Drives a target with wrk: one thread on the load core, 64 connections, 200 different credentials in turn.
+
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { LOAD_CORE } from "../process.ts";
+import type { Scenario } from "../target.ts";
+
+/** Path that every row requests. */
+export const LOAD_PATH = "/modules";
+const CONNECTIONS = 64;
+const SCRIPT = join(import.meta.dirname, "cycle.lua");
+
+/** Totals as wrk reports them. */
+export interface LoadResult {
+  readonly requests: number;
+  readonly durationUs: number;
+  /** Answers with a status from 400 on. */
+  readonly badStatus: number;
+  readonly socketErrors: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+}
+
+/** Loads the port for whole seconds; throws when wrk fails or any request was not answered well. */
+export async function load(port: number, scenario: Scenario, seconds: number): Promise<LoadResult> {
+  const { header, file } = credentialFile(scenario);
+  const wrk = ["wrk", "-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "-s", SCRIPT];
+  const url = `http://127.0.0.1:${port}${LOAD_PATH}`;
+  const output = await run("taskset", ["-c", String(LOAD_CORE), ...wrk, url, "--", header, file], seconds);
+  const result = JSON.parse(output.trim().split("\n").at(-1) ?? "") as LoadResult;
+  if (result.requests === 0) throw new Error("no request was answered");
+  if (result.badStatus + result.socketErrors > 0) {
+    throw new Error(`${result.badStatus} bad answers and ${result.socketErrors} socket errors under load`);
+  }
+  return result;
+}
+
+function credentialFile(scenario: Scenario): { header: string; file: string } {
+  if (scenario.credential === "none") return { header: "-", file: "-" };
+  const { header, good } = scenario.fixtures.credentials[scenario.credential];
+  const file = join(scenario.directory, `${scenario.credential}.txt`);
+  writeFileSync(file, `${good.join("\n")}\n`);
+  return { header, file };
+}
+
+function run(command: string, args: readonly string[], seconds: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(command, args, { timeout: (seconds + 15) * 1_000 }, (error, stdout, stderr) => {
+      if (error) reject(new Error(`wrk failed: ${stderr.trim() || error.message}`));
+      else resolve(stdout);
+    });
+  });
+}

@@ -1,0 +1,70 @@
+// Gatewarden itself, started from a gateway.yaml as a user would write it.
+
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { AUDIENCE, ISSUER, SCOPE } from "../fixtures.ts";
+import { answers, freePort, launch, TARGET_CORE } from "../process.ts";
+import type { Peer, Scenario } from "../target.ts";
+
+const MAIN = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts");
+
+export const gatewarden: Peer = {
+  name: "Gatewarden",
+  missing: async () => (existsSync(MAIN) ? undefined : "src/cli/main.ts does not exist"),
+  start: async (scenario) => {
+    const port = await freePort();
+    const file = join(scenario.directory, "gateway.yaml");
+    writeFileSync(file, configuration(scenario, port));
+    const began = performance.now();
+    const child = await launch(
+      {
+        name: "gatewarden",
+        command: process.execPath,
+        args: [...scenario.nodeArgs, MAIN, "start", "-c", file],
+        core: TARGET_CORE,
+        directory: scenario.directory,
+        drain: scenario.accessLog,
+      },
+      () => answers(`http://127.0.0.1:${port}/readyz`),
+    );
+    return { ...child, port, startMs: performance.now() - began };
+  },
+};
+
+function configuration(scenario: Scenario, port: number): string {
+  const logs = scenario.accessLog ? "{ access: all, decisions: off }" : "{ access: off, decisions: off }";
+  const redis = scenario.redisUrl === undefined ? "" : `redis: ${scenario.redisUrl}\n`;
+  return `listen: 127.0.0.1:${port}
+logs: ${logs}
+${redis}${credentials(scenario)}upstreams:
+  modules: http://127.0.0.1:${scenario.upstreamPort}
+routes:
+  - match: GET /modules
+    to: modules
+${guard(scenario)}`;
+}
+
+function credentials({ credential, fixtures }: Scenario): string {
+  if (credential === "none") return "";
+  if (credential === "apiKey") {
+    const entries = fixtures.apiKeys.map(
+      (key) => `  - { id: ${key.id}, hash: "sha256:${key.hash}", scopes: [${key.scopes.join(", ")}] }\n`,
+    );
+    return `apiKeys:\n${entries.join("")}`;
+  }
+  const source =
+    credential === "HS256" ? `secret: ${fixtures.secret}` : `jwks: ${fixtures.publicKeys[credential].jwks}`;
+  return `issuers:
+  bench: { issuer: "${ISSUER}", audience: ${AUDIENCE}, algorithms: [${credential}], ${source} }
+`;
+}
+
+function guard({ credential, limit, redisUrl }: Scenario): string {
+  if (credential === "none") return "    public: true\n";
+  const rule =
+    redisUrl === undefined ? `${limit}/min per user` : `{ rate: ${limit}/min, per: user, sync: exact }`;
+  return `    auth: [${credential === "apiKey" ? "apiKey" : "jwt"}]
+    scopes: [${SCOPE}]
+    limit: ${rule}
+`;
+}

@@ -1,0 +1,81 @@
+// What every row of a run shares: a temporary directory, credentials, the upstream and Redis, ended together.
+
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Fixtures, makeFixtures } from "./fixtures.ts";
+import { killAll, type Launched, LOAD_CORE, pinSelf, stopAll, versionOf } from "./process.ts";
+import { startRedis } from "./redis.ts";
+import type { Row } from "./rows.ts";
+import type { Scenario } from "./target.ts";
+import { startUpstream } from "./upstream/nginx.ts";
+
+/** High enough that the load never meets it. */
+const OPEN_LIMIT = 1_000_000;
+
+export interface Session {
+  /** The row's scenario, in a fresh directory. */
+  scenario(
+    row: Row,
+    change?: { readonly limit?: number; readonly nodeArgs?: readonly string[] },
+  ): Promise<Scenario>;
+  /** Ends every program and removes the directory. */
+  close(): Promise<void>;
+}
+
+/** Opens a session; throws when the machine or an indispensable program is missing. */
+export async function openSession(): Promise<Session> {
+  requireMachine();
+  pinSelf(LOAD_CORE);
+  const directory = mkdtempSync(join(tmpdir(), "gatewarden-bench-"));
+  const onSignal = () => process.exit(130);
+  process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+  process.once("exit", () => {
+    killAll();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  let count = 0;
+  let redis: (Launched & { readonly url: string }) | undefined;
+  const fixtures: Fixtures = await makeFixtures(directory);
+  const upstream = await startUpstream(directory);
+  return {
+    scenario: async (row, change) => {
+      const own = join(directory, String(count++));
+      mkdirSync(own);
+      if (row.redis && redis === undefined) redis = await startRedis(directory);
+      return {
+        credential: row.credential,
+        limit: change?.limit ?? OPEN_LIMIT,
+        accessLog: row.accessLog ?? false,
+        redisUrl: row.redis ? redis?.url : undefined,
+        upstreamPort: upstream.port,
+        fixtures,
+        directory: own,
+        nodeArgs: change?.nodeArgs ?? [],
+      };
+    },
+    close: async () => {
+      await stopAll();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Why a row can't run here, or undefined when it can. */
+export async function missingFor(row: Row): Promise<string | undefined> {
+  if (row.redis && versionOf("redis-server", "--version") === undefined) {
+    return "redis-server is not installed (apt-get install redis-server)";
+  }
+  return row.peer.missing();
+}
+
+function requireMachine(): void {
+  if (process.platform !== "linux") throw new Error("the benchmark reads /proc and needs Linux");
+  if (availableParallelism() < 2)
+    throw new Error("the benchmark needs two cores: one measured, one for the load");
+  for (const command of ["wrk", "nginx", "taskset", "getconf"]) {
+    if (versionOf(command, command === "taskset" ? "--version" : "-v") === undefined) {
+      throw new Error(`${command} is not installed (apt-get install wrk nginx-light haproxy)`);
+    }
+  }
+}
