@@ -1,0 +1,70 @@
+// Remembers what verified tokens stand for, so that a signature is paid for once. Bounded in entries and in bytes.
+
+interface Entry<V> {
+  readonly token: string;
+  readonly value: V;
+}
+
+export interface CacheBounds {
+  /** Most tokens remembered, at least 2. */
+  readonly entries: number;
+  /** Most memory used, roughly, in bytes. */
+  readonly bytes: number;
+}
+
+export const CACHE_BOUNDS: CacheBounds = { entries: 10_000, bytes: 64 * 1024 * 1024 };
+
+// An entry holds the token and the claims parsed from it, which take a few times its length, and some objects.
+const BYTES_PER_CHARACTER = 4;
+const BYTES_PER_ENTRY = 1024;
+// The end of the signature tells valid tokens apart, and is much cheaper to hash than the whole text.
+const KEY_CHARACTERS = 43;
+
+/**
+ * Two generations: what is used moves to the young one; when that is half of the bounds, the old one is forgotten.
+ * So at least the most recently used half survives, and eviction costs nothing per look-up.
+ */
+export class TokenCache<V> {
+  readonly #entries: number;
+  readonly #bytes: number;
+  #young = new Map<string, Entry<V>>();
+  #old = new Map<string, Entry<V>>();
+  #youngBytes = 0;
+
+  constructor(bounds: CacheBounds = CACHE_BOUNDS) {
+    this.#entries = bounds.entries / 2;
+    this.#bytes = bounds.bytes / 2;
+  }
+
+  /** Number of tokens remembered; one that moved between the generations may count twice. */
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  /** What was set for exactly this token. */
+  get(token: string): V | undefined {
+    const key = token.slice(-KEY_CHARACTERS);
+    const young = this.#young.get(key);
+    if (young !== undefined) return young.token === token ? young.value : undefined;
+    const old = this.#old.get(key);
+    if (old === undefined || old.token !== token) return undefined;
+    this.#put(key, old);
+    return old.value;
+  }
+
+  /** Remembers `value` for a token whose signature is valid. */
+  set(token: string, value: V): void {
+    this.#put(token.slice(-KEY_CHARACTERS), { token, value });
+  }
+
+  #put(key: string, entry: Entry<V>): void {
+    const size = entry.token.length * BYTES_PER_CHARACTER + BYTES_PER_ENTRY;
+    if (this.#young.size >= this.#entries || this.#youngBytes + size > this.#bytes) {
+      this.#old = this.#young;
+      this.#young = new Map();
+      this.#youngBytes = 0;
+    }
+    this.#young.set(key, entry);
+    this.#youngBytes += size;
+  }
+}
