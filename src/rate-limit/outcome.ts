@@ -1,0 +1,30 @@
+// What the limiter answers.
+
+import type { LimitPolicy } from "./policy.ts";
+
+/** The state of one limit after a decision. */
+export interface LimitOutcome {
+  /** Whether this limit had room; the request passes only when all of its limits do. */
+  readonly admitted: boolean;
+  readonly policy: LimitPolicy;
+  /** Units that are still free. */
+  readonly remaining: number;
+  /** Whole seconds, rounded up, until the whole limit is free again. */
+  readonly resetSeconds: number;
+  /** Whole seconds, rounded up and at least 1, until the same request would pass this limit; 0 when it had room. */
+  readonly retryAfterSeconds: number;
+  /** The shared store could not answer; the limit's `onStoreFailure` decided. */
+  readonly degraded: boolean;
+}
+
+/** The limiter's answer about one request. */
+export type LimitResult =
+  | {
+      readonly kind: "admitted" | "refused";
+      /** One entry per limit that was looked at, the tightest first. */
+      readonly outcomes: readonly LimitOutcome[];
+      /** The limit that the caller meets first: of a refusal the one with the longest wait, else the one with least left. */
+      readonly tightest: LimitOutcome;
+    }
+  /** The store could not answer and `policy` says `deny`. */
+  | { readonly kind: "unavailable"; readonly policy: LimitPolicy };
