@@ -4,7 +4,7 @@
 import { Canaries } from "./canary.ts";
 import { type GatewayOptions, startGateway, type TestGateway } from "./gateway.ts";
 import type { Line } from "./http-bytes.ts";
-import { type Claims, makeKey, type SigningKey, signToken, TestIssuer } from "./issuer.ts";
+import { type Claims, type Fault, makeKey, type SigningKey, signToken, TestIssuer } from "./issuer.ts";
 import { type Exchange, type ExchangeOptions, exchange, type RawResponse } from "./raw-client.ts";
 import { type Recorder, startRecorder } from "./recorder.ts";
 
@@ -19,6 +19,10 @@ export const FORGED = "forged-by-the-client";
 export interface RigOptions extends GatewayOptions {
   /** More entries of `routes`, as YAML lines that start with `  - `. */
   readonly routes?: string;
+  /** More entries of `apiKeys`, as YAML lines that start with `  - `. */
+  readonly keyEntries?: string;
+  /** More entries of `upstreams`, as YAML lines indented by two. */
+  readonly upstreams?: string;
   /** More top-level sections, as YAML. */
   readonly sections?: string;
   /** Value of the upstream's `timeouts`. */
@@ -26,6 +30,8 @@ export interface RigOptions extends GatewayOptions {
   /** Keys of issuer A; the first one signs. Default: one ES256 key. */
   readonly keysA?: readonly SigningKey[];
   readonly keyB?: SigningKey;
+  /** How issuer A misbehaves from the start. */
+  readonly fault?: Fault;
   /** Value of `algorithms` of issuer A. Default `[ES256, RS256]`. */
   readonly algorithms?: string;
   /** Address of the upstream, when it isn't the recorder itself. */
@@ -45,8 +51,10 @@ apiKeys:
   - { id: writer, value: "\${WRITER_KEY}", scopes: [write] }
   - { id: expired, value: "\${EXPIRED_KEY}", scopes: [read], expires: 2020-01-01 }
   - { id: disabled, value: "\${DISABLED_KEY}", scopes: [read], enabled: false }
+${options.keyEntries ?? ""}
 upstreams:
   app: { url: "${upstream}", timeouts: ${options.timeouts ?? "{ connect: 300ms, headers: 400ms, idle: 400ms }"} }
+${options.upstreams ?? ""}
 ${options.sections ?? ""}
 routes:
   - { match: /public/*, to: app, public: true }
@@ -169,6 +177,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const canaries = new Canaries();
   const recorder = await startRecorder();
   const issuerA = await TestIssuer.start({ keys: options.keysA ?? [makeKey("ES256")], audience: AUDIENCE });
+  issuerA.fault = options.fault;
   const keyB = options.keyB ?? makeKey("ES256");
   const issuerB = { issuer: "https://b.rig.test", key: keyB };
   const keys = {
