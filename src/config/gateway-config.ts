@@ -8,7 +8,11 @@ import type { AddressRange } from "../core/address.ts";
 import type { PathRules } from "../core/request-target.ts";
 import type { LimitPolicy } from "../rate-limit/policy.ts";
 import type { RouteMatch } from "../routing/policy.ts";
+import type { IdentityFact } from "../upstream/identity.ts";
 import type { UpstreamPolicy, UpstreamTimeouts } from "../upstream/policy.ts";
+import type { FieldEdits } from "../upstream/request-fields.ts";
+
+export type { FieldEdits, IdentityFact };
 
 export interface ListenAddress {
   readonly host: string;
@@ -45,12 +49,6 @@ export interface CorsPolicy {
   readonly expose: readonly string[];
 }
 
-export interface FieldEdits {
-  readonly set: readonly (readonly [name: string, value: string])[];
-  /** Lower case. */
-  readonly remove: readonly string[];
-}
-
 /** OR of ANDs: the first alternative whose credentials are all present decides. Names as in `Authenticator.name`. */
 export type AuthRule = readonly (readonly string[])[];
 
@@ -76,18 +74,6 @@ export interface RoutePolicy {
   readonly timeouts: Partial<UpstreamTimeouts>;
   readonly forwardCredentials: boolean;
 }
-
-/** Which fact of the principal a header carries. */
-export type IdentityFact =
-  | "subject"
-  | "scopes"
-  | "roles"
-  | "email"
-  | "org"
-  | "method"
-  | "client"
-  | "tier"
-  | { readonly claim: readonly string[] };
 
 export interface LogPolicy {
   readonly level: "debug" | "info" | "warn" | "error";

@@ -15,6 +15,10 @@ export interface GatewayRequest {
   readonly authority: string;
   readonly scheme: "http" | "https";
   readonly fields: Fields;
+  /** Address of the peer on the socket, in canonical spelling. */
+  readonly peerAddress: string;
+  /** Whether the peer is a trusted proxy, whose forwarding fields are believed and continued. */
+  readonly peerTrusted: boolean;
   /** Address of the client, after trusted proxies. */
   readonly clientAddress: string;
   readonly protocol: CallerProtocol;

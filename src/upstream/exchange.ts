@@ -49,6 +49,7 @@ export class Exchange {
   /** Bytes that the answer's Content-Length announces; -1 when unknown. */
   #length = -1;
   #bytes = 0;
+  #mediaType = "";
   #sent = false;
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
@@ -66,6 +67,19 @@ export class Exchange {
 
   get status(): number {
     return this.#status;
+  }
+
+  /** Content-Type of the answer, empty until its head is there. */
+  get mediaType(): string {
+    return this.#mediaType;
+  }
+
+  /** Ends a stream orderly before its upstream does; for event streams, whose end is never mistaken for completeness. */
+  endEarly(): void {
+    if (this.#ended) return;
+    this.#outgoing.end();
+    this.#finish({ kind: "answered", status: this.#status });
+    this.#control?.abort(new Aborted("the gateway is shutting down"));
   }
 
   /** The client went away: the upstream's work is cancelled. */
@@ -98,6 +112,8 @@ export class Exchange {
     }
     this.#status = status;
     const length = headers["content-length"];
+    const type = headers["content-type"];
+    this.#mediaType = typeof type === "string" ? type : "";
     this.#length = typeof length === "string" ? Number(length) : -1;
     try {
       this.#outgoing.writeHead(status, responseFields(headers, status, this.#options.response));

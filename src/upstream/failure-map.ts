@@ -35,6 +35,7 @@ export function failureOf(error: unknown): UpstreamFailure {
   const code = codeOf(error);
   const timeout = TIMEOUTS[code];
   if (timeout !== undefined) return { code: "upstream_timeout", reason: timeout, unanswered: false };
+  if (code === "BODY_TOO_LARGE") return { code: "body_too_large", reason: "body_bytes", unanswered: false };
   const unreachable = UNREACHABLE[code];
   if (unreachable !== undefined) {
     return {

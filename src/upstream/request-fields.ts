@@ -27,22 +27,12 @@ export interface RequestFieldsPolicy {
   readonly strippedPrefix: string;
 }
 
-/** What is known of the connection beyond the request itself. */
-export interface Hop {
-  /** Address of the peer on the socket. */
-  readonly peerAddress: string;
-  /** Whether the peer is a trusted proxy, whose forwarding fields are continued. */
-  readonly peerTrusted: boolean;
-  /** Port that the client addressed, as text. */
-  readonly port: string;
-}
-
-/** The flat header list for the upstream. */
+/** The flat header list for the upstream. `port` is the one that the client addressed. */
 export function requestFields(
   policy: RequestFieldsPolicy,
   request: GatewayRequest,
   principal: Principal,
-  hop: Hop,
+  port: string,
 ): string[] {
   const { raw, names } = request.fields;
   const { rules, edits, forwardCredentials } = policy;
@@ -59,7 +49,7 @@ export function requestFields(
     if (dropped?.has(name) || (edits.remove.length > 0 && edits.remove.includes(name))) continue;
     out.push(raw[index * 2] as string, raw[index * 2 + 1] as string);
   }
-  addForwarding(out, policy, request, hop);
+  addForwarding(out, policy, request, port);
   const identity = policy.identity.of(principal);
   for (let index = 0; index < identity.length; index++) out.push(identity[index] as string);
   for (const [name, value] of edits.set) replace(out, name, value);
@@ -72,18 +62,31 @@ function hostFor(upstream: UpstreamPolicy, request: GatewayRequest): string {
   return upstream.origin.slice(upstream.origin.indexOf("//") + 2);
 }
 
-function addForwarding(out: string[], policy: RequestFieldsPolicy, request: GatewayRequest, hop: Hop): void {
+function addForwarding(
+  out: string[],
+  policy: RequestFieldsPolicy,
+  request: GatewayRequest,
+  port: string,
+): void {
   const { fields } = request;
-  const chain = hop.peerTrusted ? fields.all("x-forwarded-for") : [];
-  chain.push(hop.peerAddress);
+  const chain = request.peerTrusted ? fields.all("x-forwarded-for") : [];
+  chain.push(request.peerAddress);
   out.push("X-Forwarded-For", chain.join(", "), "X-Forwarded-Proto", request.scheme);
-  if (request.authority !== "") out.push("X-Forwarded-Host", request.authority);
-  out.push("X-Forwarded-Port", hop.port);
+  const host = continued(request, "x-forwarded-host") ?? request.authority;
+  if (host !== "") out.push("X-Forwarded-Host", host);
+  out.push("X-Forwarded-Port", continued(request, "x-forwarded-port") ?? port);
   if (policy.strippedPrefix !== "") out.push("X-Forwarded-Prefix", policy.strippedPrefix);
   out.push("X-Request-Id", request.id);
   const via = fields.all("via");
   via.push(`1.1 ${VIA_PSEUDONYM}`);
   out.push("Via", via.join(", "));
+}
+
+/** What a trusted proxy in front said, when it said one thing. */
+function continued(request: GatewayRequest, name: string): string | undefined {
+  if (!request.peerTrusted || request.fields.repeated(name)) return undefined;
+  const value = request.fields.first(name);
+  return value !== undefined && /^[\w.:[\]-]{1,260}$/.test(value) ? value : undefined;
 }
 
 function replace(out: string[], name: string, value: string): void {

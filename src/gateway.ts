@@ -1,0 +1,309 @@
+// The composition root: from a validated configuration to a running gateway. The only file that knows every adapter.
+
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
+import { type Authenticator, rejected } from "./authn/authenticator.ts";
+import { AuthnChain } from "./authn/chain.ts";
+import { JwtVerifier } from "./authn/jwt/verifier.ts";
+import { grantsOf } from "./authz/roles.ts";
+import type { GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
+import type { Clock } from "./core/clock.ts";
+import { deny } from "./core/denial.ts";
+import type { GatewayEvent } from "./core/events.ts";
+import { isPromise } from "./core/result.ts";
+import { createApp, type Readiness } from "./http/app.ts";
+import { EdgeState } from "./http/edge-state.ts";
+import { LIMIT_FIELDS } from "./http/own-fields.ts";
+import type { RoutePlan } from "./http/route-plan.ts";
+import { EdgeServer } from "./http/server.ts";
+import { CORS_FIELDS } from "./pipeline/cors.ts";
+import type { Policy } from "./pipeline/decide.ts";
+import type { CompiledRoute } from "./pipeline/decision.ts";
+import { Limiter } from "./rate-limit/limiter.ts";
+import { RouteTable } from "./routing/table.ts";
+import { GatewayLog } from "./telemetry/log.ts";
+import { LineSink, standardOutput } from "./telemetry/sink.ts";
+import { RequestFieldRules } from "./upstream/field-rules.ts";
+import { HttpTransport } from "./upstream/http-transport.ts";
+import { IdentityFields } from "./upstream/identity.ts";
+import { UpgradeTransport } from "./upstream/upgrade-transport.ts";
+
+const systemClock: Clock = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
+
+// What a browser may read of an answer beside what the file lists: without these a refusal can't be understood.
+const ALWAYS_EXPOSED = [
+  "WWW-Authenticate",
+  "Retry-After",
+  "X-Request-Id",
+  "RateLimit",
+  "RateLimit-Policy",
+  "RateLimit-Limit",
+  "RateLimit-Remaining",
+  "RateLimit-Reset",
+  "grpc-status",
+  "grpc-message",
+  "grpc-status-details-bin",
+];
+
+const TEARDOWN_MS = 1_000;
+
+interface Connections {
+  readonly transport: HttpTransport;
+  readonly tunnels: UpgradeTransport;
+}
+
+/** A gateway made from one configuration. Nothing happens before `start`. */
+export class Gateway {
+  readonly policy: Policy;
+  readonly log: GatewayLog;
+  readonly #config: GatewayConfig;
+  readonly #verifier: JwtVerifier;
+  readonly #connections = new Map<string, Connections>();
+  readonly #state: EdgeState;
+  readonly #servers: EdgeServer[] = [];
+  #stopping: Promise<void> | undefined;
+
+  constructor(config: GatewayConfig, sink: LineSink = new LineSink(standardOutput())) {
+    this.#config = config;
+    this.log = new GatewayLog({ level: config.logs.level, fields: config.logs.fields, sink });
+    const emit = (event: GatewayEvent): void => this.log.event(event);
+    const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
+    this.#verifier = new JwtVerifier(config.issuers, { clock: systemClock, emit, grants });
+    const apiKeys = new ApiKeyAuthenticator(config.apiKeys, { clock: systemClock, grants });
+    const routes = config.routes.map((route) => compileRoute(route, config, this.#verifier, apiKeys));
+    this.policy = {
+      admission: {
+        paths: config.paths,
+        trustedProxies: config.trustedProxies,
+        urlBytes: config.limits.urlBytes,
+        headerCount: config.limits.headerCount,
+        headersBytes: config.limits.headersBytes,
+        bodyBytes: config.limits.bodyBytes,
+      },
+      routes: new RouteTable(
+        routes.flatMap((route, index) =>
+          (config.routes[index]?.matches ?? []).map((match) => [match, route] as const),
+        ),
+        config.paths.caseSensitive,
+      ),
+      limiter: new Limiter({ prefix: config.redis?.prefix ?? "gw", clock: systemClock }),
+      keyField: fieldCase(config.apiKeyHeaders[0] ?? "x-api-key"),
+    };
+    this.#state = new EdgeState({
+      policy: this.policy,
+      plans: this.#plans(routes),
+      log: this.log,
+      emit,
+      inFlight: config.limits.inFlight,
+      legacyLimitFields: config.legacyRateLimitHeaders,
+      access: config.logs.access,
+      decisions: config.logs.decisions,
+    });
+  }
+
+  /** Starts serving; resolves with the addresses listened on. @throws GatewayFailure `listen_failed` */
+  async start(): Promise<readonly AddressInfo[]> {
+    this.#verifier.start();
+    const app = createApp({
+      health: this.#config.health,
+      readiness: () => this.readiness(),
+      state: this.#state,
+    });
+    const addresses: AddressInfo[] = [];
+    for (const { host, port } of this.#config.listen) {
+      const server = new EdgeServer({ app, state: this.#state, bounds: this.#config.limits });
+      this.#servers.push(server);
+      const address = await server.listen(host, port);
+      addresses.push(address);
+      this.log.system("info", "listening", { address: addressText(address) });
+    }
+    if (this.#config.redis === undefined && this.#config.routes.some((route) => route.limits.length > 0)) {
+      this.log.system("info", "limits_in_process", { hint: "without redis each instance counts for itself" });
+    }
+    return addresses;
+  }
+
+  readiness(): Readiness {
+    const notes: string[] = [];
+    if (this.#state.draining) notes.push("draining");
+    if (this.#verifier.health().some((issuer) => issuer.state === "waiting")) notes.push("keys_unavailable");
+    const ready = notes.length === 0;
+    if (this.#verifier.health().some((issuer) => issuer.state === "stale")) notes.push("keys_stale");
+    return { ready, notes };
+  }
+
+  /** Drains and ends: readiness first, then new connections, then what is in flight. Repeated calls share one end. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const { delayMs, timeoutMs } = this.#config.drain;
+    this.log.system("info", "draining", {
+      inFlight: this.#state.runs.size,
+      tunnels: this.#state.tunnels.size,
+    });
+    this.#state.draining = true;
+    if (delayMs > 0) await sleep(delayMs);
+    const closed = Promise.all(this.#servers.map((server) => server.close()));
+    const idle = setInterval(() => {
+      for (const server of this.#servers) server.closeIdle();
+    }, 100);
+    await Promise.race([closed, sleep(timeoutMs, undefined, { ref: false })]);
+    const cut = this.#state.runs.size + this.#state.tunnels.size;
+    for (const entry of [...this.#state.runs, ...this.#state.tunnels]) entry.cut();
+    if (cut > 0) {
+      this.log.system("warn", "drain_cut", { count: cut });
+      await Promise.race([closed, sleep(TEARDOWN_MS, undefined, { ref: false })]);
+    }
+    clearInterval(idle);
+    for (const server of this.#servers) server.destroyAll();
+    this.#verifier.stop();
+    await Promise.all([...this.#connections.values()].map(({ transport }) => transport.close()));
+    this.log.system("info", "stopped");
+    await this.log.drain(TEARDOWN_MS);
+  }
+
+  #plans(routes: readonly CompiledRoute[]): ReadonlyMap<CompiledRoute, RoutePlan> {
+    const config = this.#config;
+    const rules = new RequestFieldRules(
+      config.identity.map(([header]) => header),
+      ["authorization", ...config.apiKeyHeaders],
+    );
+    const identity = new IdentityFields(config.identity);
+    for (const upstream of config.upstreams) {
+      this.#connections.set(upstream.name, {
+        transport: new HttpTransport(upstream, config.limits.inFlight),
+        tunnels: new UpgradeTransport(upstream, upstream.timeouts.headersMs),
+      });
+    }
+    const plans = new Map<CompiledRoute, RoutePlan>();
+    for (const [index, compiled] of routes.entries()) {
+      const route = config.routes[index];
+      const upstream = config.upstreams.find(({ name }) => name === compiled.upstream);
+      const connections = this.#connections.get(compiled.upstream);
+      if (route === undefined || upstream === undefined || connections === undefined) continue;
+      plans.set(compiled, {
+        upstream,
+        ...connections,
+        timeouts: { ...upstream.timeouts, ...route.timeouts },
+        request: {
+          rules,
+          identity,
+          forwardCredentials: route.forwardCredentials,
+          edits: route.request,
+          upstream,
+          strippedPrefix: route.stripPrefix,
+        },
+        responseEdits: route.response,
+        replaced: new Set([
+          "x-request-id",
+          ...(compiled.limits.length > 0 ? LIMIT_FIELDS : []),
+          ...(compiled.cors === undefined ? [] : CORS_FIELDS),
+        ]),
+        stripPrefix: route.stripPrefix,
+      });
+    }
+    return plans;
+  }
+}
+
+function compileRoute(
+  route: RoutePolicy,
+  config: GatewayConfig,
+  verifier: JwtVerifier,
+  apiKeys: Authenticator,
+): CompiledRoute {
+  const alternatives = joinIssuers(route.auth, config, verifier, apiKeys);
+  const addressLimits = route.limits.filter(({ subject }) => subject.by === "ip" || subject.by === "route");
+  return {
+    name: route.name,
+    line: route.line,
+    upstream: route.upstream,
+    chain: new AuthnChain({
+      alternatives,
+      optional: route.access === "optional",
+      firstMatch: route.credentials === "firstMatch",
+      keyFields: config.apiKeyHeaders,
+    }),
+    credentialKinds: new Set(alternatives.flat().map(({ kind }) => kind)),
+    authz: route.authz,
+    ips: route.ips,
+    limits: route.limits,
+    addressLimits,
+    cors:
+      route.cors === undefined
+        ? undefined
+        : { ...route.cors, expose: [...new Set([...route.cors.expose, ...ALWAYS_EXPOSED])] },
+  };
+}
+
+/** Resolves names to authenticators. Issuers that stand as alternatives become one, since a token names its own issuer. */
+function joinIssuers(
+  auth: RoutePolicy["auth"],
+  config: GatewayConfig,
+  verifier: JwtVerifier,
+  apiKeys: Authenticator,
+): readonly (readonly Authenticator[])[] {
+  const lone = auth
+    .filter((names) => names.length === 1 && names[0]?.startsWith("jwt"))
+    .map((names) => names[0] ?? "");
+  const joined = jwtAuthenticator(lone, config, verifier);
+  const seen = new Set<Authenticator>();
+  const alternatives: (readonly Authenticator[])[] = [];
+  for (const names of auth) {
+    const [first = ""] = names;
+    if (names.length === 1 && first.startsWith("jwt")) {
+      if (!seen.has(joined)) alternatives.push([joined]);
+      seen.add(joined);
+    } else {
+      alternatives.push(
+        names.map((name) => (name === "apiKey" ? apiKeys : jwtAuthenticator([name], config, verifier))),
+      );
+    }
+  }
+  return alternatives;
+}
+
+function jwtAuthenticator(
+  names: readonly string[],
+  config: GatewayConfig,
+  verifier: JwtVerifier,
+): Authenticator {
+  const name = names.join(", ");
+  if (names.includes("jwt")) {
+    return { name: "jwt", kind: "jwt", authenticate: (token) => verifier.verify(token, undefined) };
+  }
+  const wanted = names.map((one) => one.slice("jwt:".length));
+  if (wanted.length === 1) {
+    return { name, kind: "jwt", authenticate: (token) => verifier.verify(token, wanted[0]) };
+  }
+  const identifiers = new Set(
+    config.issuers.filter((issuer) => wanted.includes(issuer.name)).map(({ issuer }) => issuer),
+  );
+  const elsewhere = rejected(deny("token_invalid", "jwt_issuer"));
+  const check = (outcome: ReturnType<typeof rejected>): ReturnType<typeof rejected> =>
+    outcome.kind === "authenticated" && !identifiers.has(outcome.principal.issuer ?? "")
+      ? elsewhere
+      : outcome;
+  return {
+    name,
+    kind: "jwt",
+    authenticate: (token) => {
+      const outcome = verifier.verify(token, undefined);
+      return isPromise(outcome) ? outcome.then(check) : check(outcome);
+    },
+  };
+}
+
+function fieldCase(name: string): string {
+  return name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());
+}
+
+function addressText(address: AddressInfo): string {
+  return address.family === "IPv6"
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
+}

@@ -1,0 +1,41 @@
+// The Hono application of the traffic port: what the gateway answers itself, and the catch-all that hands everything else
+// to the decision.
+
+import type { HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { Hono } from "hono";
+import type { EdgeState } from "./edge-state.ts";
+import { Run } from "./run.ts";
+
+/** What readiness depends on right now. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** Stable words for what is missing or degraded; nothing that a stranger shouldn't read. */
+  readonly notes: readonly string[];
+}
+
+export interface AppOptions {
+  readonly health: { readonly live: string; readonly ready: string } | undefined;
+  readonly readiness: () => Readiness;
+  readonly state: EdgeState;
+}
+
+/** Builds the application. Health answers carry no detail beyond what a load balancer needs. */
+export function createApp(options: AppOptions): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  if (options.health !== undefined) {
+    app.get(options.health.live, (context) => context.json({ status: "ok" }, 200, NO_STORE));
+    app.get(options.health.ready, (context) => {
+      const { ready, notes } = options.readiness();
+      const body = { status: ready ? "ready" : "not_ready", ...(notes.length === 0 ? {} : { notes }) };
+      return context.json(body, ready ? 200 : 503, NO_STORE);
+    });
+  }
+  app.all("*", (context) => {
+    new Run(options.state, context.env.incoming, context.env.outgoing, false).start();
+    return RESPONSE_ALREADY_SENT;
+  });
+  return app;
+}
+
+const NO_STORE = { "Cache-Control": "no-store" };

@@ -1,0 +1,53 @@
+// What is remembered of one client connection, and how a connection ends that can't be used again.
+
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { canonicalAddress } from "../core/address.ts";
+
+export interface Connection {
+  /** Peer address in canonical spelling. */
+  readonly peerAddress: string;
+  /** Nothing more is taken from this connection. */
+  closing: boolean;
+}
+
+// An answer that came early leaves part of a body unread; this much of it is read on, so that the client gets to see the
+// answer instead of a reset (RFC 9112 section 9.6).
+const LINGER_BYTES = 256 * 1024;
+const LINGER_MS = 2_000;
+
+const connections = new WeakMap<Socket, Connection>();
+
+/** The record of the connection that `socket` is. */
+export function connectionOf(socket: Socket): Connection {
+  const known = connections.get(socket);
+  if (known !== undefined) return known;
+  const made: Connection = { peerAddress: canonicalAddress(socket.remoteAddress ?? ""), closing: false };
+  connections.set(socket, made);
+  return made;
+}
+
+/**
+ * Lets the connection end after the answer under way: what the client still sends is read and dropped within small
+ * bounds and never parsed as another request.
+ */
+export function closeAfterAnswer(incoming: IncomingMessage): void {
+  const { socket } = incoming;
+  connectionOf(socket).closing = true;
+  let left = LINGER_BYTES;
+  incoming.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) socket.destroy();
+  });
+  // Node ends the connection by this call once the answer is out; ending only the sending side lets the client read it.
+  socket.destroySoon = () => {
+    if (incoming.complete || socket.destroyed) {
+      socket.end(() => socket.destroy());
+      return;
+    }
+    socket.end();
+    setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    incoming.once("end", () => socket.destroy());
+    incoming.resume();
+  };
+}

@@ -1,0 +1,100 @@
+// What all requests of one running gateway share: the policy in force, the plans of its routes, the log, and who is in flight.
+
+import { randomUUID } from "node:crypto";
+import type { Emit } from "../core/events.ts";
+import type { Policy } from "../pipeline/decide.ts";
+import type { CompiledRoute, Decision } from "../pipeline/decision.ts";
+import { type GatewayLog, loggedPath } from "../telemetry/log.ts";
+import type { RoutePlan } from "./route-plan.ts";
+
+export interface EdgeOptions {
+  readonly policy: Policy;
+  readonly plans: ReadonlyMap<CompiledRoute, RoutePlan>;
+  readonly log: GatewayLog;
+  readonly emit: Emit;
+  /** Most requests in flight. */
+  readonly inFlight: number;
+  readonly legacyLimitFields: boolean;
+  /** Share of requests that get an access line, 0 to 1; `denied`: refused ones only. */
+  readonly access: number | "denied";
+  readonly decisions: "all" | "denied" | "off";
+}
+
+/** Something in flight that a drain may have to cut. */
+export interface Cuttable {
+  cut(): void;
+}
+
+export class EdgeState {
+  readonly policy: Policy;
+  readonly log: GatewayLog;
+  readonly inFlightLimit: number;
+  readonly legacyLimitFields: boolean;
+  readonly runs = new Set<Cuttable>();
+  readonly tunnels = new Set<Cuttable>();
+  draining = false;
+  readonly #options: EdgeOptions;
+
+  constructor(options: EdgeOptions) {
+    this.#options = options;
+    this.policy = options.policy;
+    this.log = options.log;
+    this.inFlightLimit = options.inFlight;
+    this.legacyLimitFields = options.legacyLimitFields;
+  }
+
+  newRequestId(): string {
+    return randomUUID();
+  }
+
+  /** Every compiled route has a plan; the composition root makes both from one list. */
+  planOf(route: CompiledRoute): RoutePlan {
+    const plan = this.#options.plans.get(route);
+    if (plan === undefined) throw new Error(`route ${route.name} has no plan`);
+    return plan;
+  }
+
+  logsAccess(refused: boolean): boolean {
+    const { access } = this.#options;
+    if (access === "denied") return refused;
+    return access >= 1 || (access > 0 && Math.random() < access);
+  }
+
+  logDecision(decision: Decision, id: string): void {
+    const { decisions } = this.#options;
+    if (decisions === "off" || (decisions === "denied" && decision.kind !== "refuse")) return;
+    const refusal = decision.kind === "refuse" ? decision : undefined;
+    const principal = decision.kind === "preflight" ? undefined : decision.principal;
+    const { request } = decision;
+    this.log.decision({
+      requestId: request?.id ?? id,
+      client: request?.clientAddress ?? "",
+      method: request?.method ?? "",
+      path: request === undefined ? "" : loggedPath(request.target.path),
+      decision: decision.kind,
+      route: decision.route?.name,
+      line: decision.route?.line,
+      code: refusal?.denial.code,
+      reason: refusal?.denial.reason,
+      subject: principal?.subject,
+      authMethod: principal?.method,
+      keyId: principal?.keyId,
+      limit: refusal?.limit?.kind === "refused" ? refusal.limit.tightest.policy.name : undefined,
+    });
+  }
+
+  /** A defect of the gateway itself: the kind and place of the error, never its message, which may hold request data. */
+  logDefect(error: unknown, id: string): void {
+    const stack = error instanceof Error ? (error.stack ?? "") : "";
+    const place = /\n\s+at ([^\n]+)/.exec(stack)?.[1] ?? "unknown";
+    this.log.system("error", "defect", {
+      requestId: id,
+      error: error instanceof Error ? error.name : typeof error,
+      place,
+    });
+  }
+
+  upstreamFailed(upstream: string, reason: string, requestId: string): void {
+    this.#options.emit({ kind: "upstream_failed", upstream, reason, requestId });
+  }
+}

@@ -1,0 +1,310 @@
+// One request through the edge: from the server's objects to the decision, the exchange or the refusal, and the log.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Denial, deny } from "../core/denial.ts";
+import type { GatewayRequest } from "../core/request.ts";
+import { isPromise } from "../core/result.ts";
+import { preflightFields } from "../pipeline/cors.ts";
+import { decide } from "../pipeline/decide.ts";
+import type { Decision, Forward, Refuse } from "../pipeline/decision.ts";
+import { loggedPath } from "../telemetry/log.ts";
+import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
+import { RequestBody } from "../upstream/request-body.ts";
+import { isLoop, requestFields } from "../upstream/request-fields.ts";
+import { closeAfterAnswer, connectionOf } from "./connection.ts";
+import type { EdgeState } from "./edge-state.ts";
+import { ownFields } from "./own-fields.ts";
+import { renderRefusal } from "./refusal.ts";
+import { portOf, type RoutePlan, upstreamPath } from "./route-plan.ts";
+
+// Bodies that are announced as no longer than this are read to their end after a refusal, so the connection lives on.
+const DRAINED_BYTES = 64 * 1024;
+const NO_BODY_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+export class Run {
+  readonly #state: EdgeState;
+  readonly #incoming: IncomingMessage;
+  readonly #outgoing: ServerResponse;
+  readonly #expectsContinue: boolean;
+  readonly #startedMs: number;
+  readonly #id: string;
+  #decision: Decision | undefined;
+  #exchange: Exchange | undefined;
+  #code: string | undefined;
+  #grpcStatus: number | undefined;
+  #ended: string | undefined;
+  #answered = false;
+
+  constructor(
+    state: EdgeState,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    expectsContinue: boolean,
+  ) {
+    this.#state = state;
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+    this.#expectsContinue = expectsContinue;
+    this.#startedMs = performance.now();
+    this.#id = state.newRequestId();
+  }
+
+  /** Refuses the request without deciding on it. */
+  refuseWith(denial: Denial): void {
+    if (this.#open()) this.#refuse(unread(denial));
+  }
+
+  /** Answers the request. Never throws. */
+  start(): void {
+    const incoming = this.#incoming;
+    if (!this.#open()) return;
+    try {
+      if (this.#state.runs.size > this.#state.inFlightLimit) {
+        this.#refuse(unread(deny("overloaded", "in_flight", { retryAfterSeconds: 1 })));
+        return;
+      }
+      const decision = decide(this.#state.policy, {
+        id: this.#id,
+        method: incoming.method ?? "",
+        rawTarget: incoming.url ?? "",
+        rawFields: incoming.rawHeaders,
+        httpVersion: incoming.httpVersion,
+        scheme: "http",
+        peerAddress: connectionOf(incoming.socket).peerAddress,
+      });
+      if (isPromise(decision)) decision.then(this.#act, this.#fail);
+      else this.#act(decision);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Ends what is still open when the time for draining is over: event streams orderly, everything else by a reset. */
+  cut(): void {
+    const exchange = this.#exchange;
+    if (exchange?.mediaType.startsWith("text/event-stream")) {
+      exchange.endEarly();
+      return;
+    }
+    this.#ended = "drain_timeout";
+    this.#exchange?.abort();
+    this.#incoming.socket.destroy();
+  }
+
+  /** Takes part in what the edge has in flight; false when the connection may carry nothing more. */
+  #open(): boolean {
+    const { socket } = this.#incoming;
+    if (connectionOf(socket).closing) {
+      socket.destroy();
+      return false;
+    }
+    this.#state.runs.add(this);
+    this.#outgoing.on("error", ignore);
+    this.#outgoing.on("close", this.#onClose);
+    if (this.#state.draining) this.#outgoing.shouldKeepAlive = false;
+    return true;
+  }
+
+  readonly #act = (decision: Decision): void => {
+    if (this.#outgoing.destroyed) return;
+    this.#decision = decision;
+    this.#state.logDecision(decision, this.#id);
+    try {
+      if (decision.kind === "forward") this.#forward(decision, false);
+      else if (decision.kind === "refuse") this.#refuse(decision);
+      else
+        this.#answerPreflight(
+          decision.request,
+          preflightFields(decision.route.cors ?? NO_CORS, decision.request.fields),
+        );
+    } catch (error) {
+      this.#fail(error);
+    }
+  };
+
+  readonly #fail = (error: unknown): void => {
+    this.#state.logDefect(error, this.#id);
+    if (this.#outgoing.headersSent) this.#outgoing.destroy();
+    else this.#refuseForwarded(deny("internal_error"));
+  };
+
+  #forward(decision: Forward, again: boolean): void {
+    const { request, route, principal } = decision;
+    const plan = this.#state.planOf(route);
+    if (isLoop(request)) {
+      this.#refuseForwarded(deny("upstream_invalid", "proxy_loop"));
+      return;
+    }
+    const body = this.#body(request);
+    const exchange = new Exchange({
+      outgoing: this.#outgoing,
+      response: {
+        edits: plan.responseEdits,
+        replaced: plan.replaced,
+        keepPrivate: principal.method === "apiKey",
+        own: ownFields(this.#state, decision.request, route, decision.limit),
+      },
+      totalMs: plan.timeouts.totalMs,
+      onEnd: (end) => this.#onExchangeEnd(decision, plan, end, again || body !== null),
+    });
+    this.#exchange = exchange;
+    if (this.#expectsContinue && body !== null) this.#outgoing.writeContinue();
+    plan.transport.send(
+      {
+        method: request.method,
+        path: upstreamPath(plan, request),
+        fields: requestFields(plan.request, request, principal, portOf(request)),
+        body,
+        timeouts: plan.timeouts,
+      },
+      exchange,
+    );
+  }
+
+  #body(request: GatewayRequest): RequestBody | null {
+    const { fields } = request;
+    if (!fields.names.includes("transfer-encoding")) {
+      const length = fields.first("content-length");
+      if (length === undefined || Number(length) === 0) return null;
+    }
+    return new RequestBody(this.#incoming, this.#state.policy.admission.bodyBytes);
+  }
+
+  #onExchangeEnd(decision: Forward, plan: RoutePlan, end: ExchangeEnd, final: boolean): void {
+    if (end.kind === "answered") return;
+    if (end.kind === "aborted") {
+      this.#ended ??= "client_aborted";
+      return;
+    }
+    if (end.kind === "broken") {
+      this.#ended = "upstream_truncated";
+      this.#state.upstreamFailed(plan.upstream.name, end.reason, this.#id);
+      return;
+    }
+    const { failure } = end;
+    // The upstream closed an idle connection just when it was used: safe to try once more where nothing can be done twice.
+    if (
+      failure.unanswered &&
+      !final &&
+      NO_BODY_METHODS.has(decision.request.method) &&
+      !this.#outgoing.destroyed
+    ) {
+      this.#forward(decision, true);
+      return;
+    }
+    if (failure.code !== "body_too_large")
+      this.#state.upstreamFailed(plan.upstream.name, failure.reason, this.#id);
+    this.#refuseForwarded(deny(failure.code, failure.reason));
+  }
+
+  /** A refusal after the decision to forward: of the upstream's failure, or of a body that grew too large. */
+  #refuseForwarded(denial: Denial): void {
+    const decision = this.#decision;
+    const known = decision === undefined || decision.kind === "preflight" ? undefined : decision;
+    this.#refuse({
+      kind: "refuse",
+      denial,
+      protocol: known?.request?.protocol ?? "http",
+      request: known?.request,
+      route: known?.route,
+      principal: known?.principal,
+      limit: known?.limit,
+    });
+  }
+
+  #refuse(refusal: Refuse): void {
+    const { request, route, denial } = refusal;
+    const answer = renderRefusal(denial, {
+      protocol: refusal.protocol,
+      requestId: request?.id ?? this.#id,
+      contentType: request?.fields.first("content-type") ?? this.#incoming.headers["content-type"],
+      fields:
+        request === undefined || route === undefined
+          ? NO_FIELDS
+          : ownFields(this.#state, request, route, refusal.limit, true),
+    });
+    this.#code = denial.code;
+    this.#grpcStatus = answer.grpcStatus;
+    this.#answer(answer.status, answer.fields, answer.body, answer.closes);
+  }
+
+  #answerPreflight(request: GatewayRequest, fields: readonly string[]): void {
+    this.#answer(204, [...fields, "X-Request-Id", request.id], "", false);
+  }
+
+  #answer(status: number, fields: readonly string[], body: string, closes: boolean): void {
+    const outgoing = this.#outgoing;
+    if (outgoing.headersSent || outgoing.destroyed) {
+      outgoing.destroy();
+      return;
+    }
+    this.#answered = true;
+    if (closes || this.#leavesBodyUnread()) {
+      outgoing.shouldKeepAlive = false;
+      closeAfterAnswer(this.#incoming);
+    }
+    outgoing.writeHead(status, fields as string[]);
+    outgoing.end(body, "utf8");
+  }
+
+  #leavesBodyUnread(): boolean {
+    if (this.#incoming.complete) return false;
+    const { headers } = this.#incoming;
+    if (headers["transfer-encoding"] !== undefined) return true;
+    const length = Number(headers["content-length"] ?? 0);
+    return length > DRAINED_BYTES || (this.#expectsContinue && length > 0);
+  }
+
+  readonly #onClose = (): void => {
+    this.#state.runs.delete(this);
+    if (!this.#outgoing.writableFinished) {
+      this.#ended ??= "client_aborted";
+      this.#exchange?.abort();
+    } else if (!this.#answered && !this.#incoming.complete) {
+      // The upstream answered before it had read the whole body; the rest must not be taken for another request.
+      this.#incoming.socket.destroy();
+    }
+    this.#log();
+  };
+
+  #log(): void {
+    if (!this.#state.logsAccess(this.#code !== undefined)) return;
+    const decision = this.#decision;
+    const request = decision?.request;
+    const principal =
+      decision === undefined || decision.kind === "preflight" ? undefined : decision.principal;
+    this.#state.log.access({
+      requestId: request?.id ?? this.#id,
+      client: request?.clientAddress ?? connectionOf(this.#incoming.socket).peerAddress,
+      method: this.#incoming.method ?? "",
+      path: loggedPath(request?.target.path ?? this.#incoming.url ?? ""),
+      route: decision?.route?.name,
+      status: this.#outgoing.headersSent ? this.#outgoing.statusCode : 499,
+      code: this.#code,
+      grpcStatus: this.#grpcStatus,
+      durationMs: Math.round((performance.now() - this.#startedMs) * 1_000) / 1_000,
+      bytes: this.#exchange?.bytes ?? 0,
+      upstream: decision?.kind === "forward" ? decision.route.upstream : undefined,
+      subject: principal?.subject,
+      authMethod: principal?.method,
+      ended: this.#ended,
+    });
+  }
+}
+
+const NO_FIELDS: readonly string[] = [];
+const NO_CORS = { origins: [], methods: [], headers: [], credentials: false, maxAgeSeconds: 0, expose: [] };
+
+function ignore(): void {}
+
+function unread(denial: Denial): Refuse {
+  return {
+    kind: "refuse",
+    denial,
+    protocol: "http",
+    request: undefined,
+    route: undefined,
+    principal: undefined,
+    limit: undefined,
+  };
+}

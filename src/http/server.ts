@@ -1,0 +1,191 @@
+// The listeners of the traffic port: Node's server with every bound set, its events, and its end.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { getRequestListener, type HttpBindings } from "@hono/node-server";
+import type { Hono } from "hono";
+import { deny } from "../core/denial.ts";
+import { GatewayFailure } from "../core/failure.ts";
+import { loggedPath } from "../telemetry/log.ts";
+import { connectionOf } from "./connection.ts";
+import type { EdgeState } from "./edge-state.ts";
+import { denialOfParserError, writeToSocket } from "./parser-error.ts";
+import { renderRefusal } from "./refusal.ts";
+import { Run } from "./run.ts";
+import { handleUpgrade, isWebSocketHandshake } from "./upgrade.ts";
+
+/** Bounds of one listener; the `limits` section. */
+export interface ServerBounds {
+  readonly headersBytes: number;
+  readonly urlBytes: number;
+  readonly headerTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly connections: number;
+}
+
+export interface EdgeServerOptions {
+  readonly app: Hono<{ Bindings: HttpBindings }>;
+  readonly state: EdgeState;
+  readonly bounds: ServerBounds;
+}
+
+// A target in the form that the adapter reads just as the gateway does; everything else goes straight to the decision.
+const ORDINARY_TARGET = /^\/(?!\/)[\w./~-]*(?:\?[\w.~=&%+-]*)?$/;
+const ORDINARY_HOST = /^[\w.-]+(?::\d{1,5})?$/;
+const CHECK_EVERY_MS = 1_000;
+
+export class EdgeServer {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #state: EdgeState;
+  readonly #bounds: ServerBounds;
+
+  constructor({ app, state, bounds }: EdgeServerOptions) {
+    this.#state = state;
+    this.#bounds = bounds;
+    const viaApp = getRequestListener(app.fetch, {
+      overrideGlobalObjects: false,
+      autoCleanupIncoming: false,
+    });
+    this.#server = createServer({
+      maxHeaderSize: bounds.headersBytes + bounds.urlBytes,
+      headersTimeout: Math.min(bounds.headerTimeoutMs, bounds.requestTimeoutMs),
+      requestTimeout: bounds.requestTimeoutMs,
+      keepAliveTimeout: bounds.idleTimeoutMs,
+      connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, bounds.headerTimeoutMs),
+      requireHostHeader: false,
+      insecureHTTPParser: false,
+      noDelay: true,
+      optimizeEmptyRequests: true,
+      shouldUpgradeCallback: isWebSocketHandshake,
+    });
+    this.#server.maxHeadersCount = 0;
+    this.#server.maxConnections = bounds.connections;
+    this.#server.on("request", (incoming, outgoing) => {
+      if (isOrdinary(incoming)) void viaApp(incoming, outgoing);
+      else this.#run(incoming, outgoing, false);
+    });
+    this.#server.on("checkContinue", (incoming, outgoing) => this.#run(incoming, outgoing, true));
+    this.#server.on("checkExpectation", (incoming, outgoing) => this.#refuseExpectation(incoming, outgoing));
+    this.#server.on("upgrade", (incoming, socket, head) => void handleUpgrade(state, incoming, socket, head));
+    this.#server.on("connect", (incoming: IncomingMessage, socket: Duplex) =>
+      this.#refuseConnect(incoming, socket),
+    );
+    this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket));
+    this.#server.on("connection", (socket) => this.#onConnection(socket));
+  }
+
+  /** Starts listening; resolves with the address. @throws GatewayFailure `listen_failed` */
+  async listen(host: string, port: number): Promise<AddressInfo> {
+    await new Promise<void>((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException): void =>
+        reject(
+          new GatewayFailure(
+            "listen_failed",
+            `can't listen on ${host}:${port}: ${error.code ?? "unknown error"}`,
+          ),
+        );
+      this.#server.once("error", onError);
+      this.#server.listen(port, host, () => {
+        this.#server.off("error", onError);
+        // Errors of a running listener (EMFILE while accepting) pass; those of its connections are handled there.
+        this.#server.on("error", (error: NodeJS.ErrnoException) =>
+          this.#state.log.system("error", "listener_error", { code: error.code ?? "unknown" }),
+        );
+        resolve();
+      });
+    });
+    return this.#server.address() as AddressInfo;
+  }
+
+  /** Takes no new connections and ends idle ones; resolves once every connection has ended. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeIdleConnections();
+    });
+  }
+
+  closeIdle(): void {
+    this.#server.closeIdleConnections();
+  }
+
+  /** Resets every connection that is still open, tunnels included. */
+  destroyAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #run(incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean): void {
+    new Run(this.#state, incoming, outgoing, expectsContinue).start();
+  }
+
+  #refuseExpectation(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    new Run(this.#state, incoming, outgoing, false).refuseWith(deny("expectation_failed"));
+  }
+
+  #refuseConnect(incoming: IncomingMessage, socket: Duplex): void {
+    this.#refuseSocket(
+      socket,
+      deny("method_not_allowed", "connect", { allow: "GET, HEAD" }),
+      incoming.method ?? "",
+    );
+  }
+
+  #onConnection(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => this.#sockets.delete(socket));
+  }
+
+  #onClientError(error: Error, socket: Duplex): void {
+    const denial = denialOfParserError(error, this.#bounds.urlBytes);
+    // An answer under way can't be followed by another one; a reset is the only honest end.
+    const busy =
+      "_httpMessage" in socket && socket._httpMessage !== null && socket._httpMessage !== undefined;
+    if (denial === undefined || busy || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    this.#refuseSocket(socket, denial, "");
+  }
+
+  #refuseSocket(socket: Duplex, denial: ReturnType<typeof deny>, method: string): void {
+    const id = this.#state.newRequestId();
+    const answer = renderRefusal(denial, {
+      protocol: "http",
+      requestId: id,
+      contentType: undefined,
+      fields: [],
+    });
+    writeToSocket(socket, answer);
+    if (!this.#state.logsAccess(true)) return;
+    this.#state.log.access({
+      requestId: id,
+      client: connectionOf(socket as Socket).peerAddress,
+      method,
+      path: loggedPath(""),
+      route: undefined,
+      status: answer.status,
+      code: denial.code,
+      grpcStatus: undefined,
+      durationMs: 0,
+      bytes: 0,
+      upstream: undefined,
+      subject: undefined,
+      authMethod: undefined,
+      ended: denial.reason,
+    });
+  }
+}
+
+function isOrdinary(incoming: IncomingMessage): boolean {
+  const { url, headers } = incoming;
+  return (
+    url !== undefined &&
+    headers.host !== undefined &&
+    ORDINARY_TARGET.test(url) &&
+    ORDINARY_HOST.test(headers.host)
+  );
+}

@@ -1,0 +1,187 @@
+// WebSocket handshakes. The same decision as for any request, before a byte reaches the upstream; refusals are ordinary
+// HTTP answers, since no tunnel exists yet.
+
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { type Denial, deny } from "../core/denial.ts";
+import { decide } from "../pipeline/decide.ts";
+import type { Decision, Forward } from "../pipeline/decision.ts";
+import { loggedPath } from "../telemetry/log.ts";
+import { requestFields } from "../upstream/request-fields.ts";
+import { GOING_AWAY, POLICY_VIOLATION, type Tunnel } from "../upstream/tunnel.ts";
+import { connectionOf } from "./connection.ts";
+import type { EdgeState } from "./edge-state.ts";
+import { ownFields } from "./own-fields.ts";
+import { writeToSocket } from "./parser-error.ts";
+import { renderRefusal } from "./refusal.ts";
+import { portOf, upstreamPath } from "./route-plan.ts";
+
+// setTimeout can't hold more; a credential that lives longer is looked at again then.
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+/** Whether Node should hand a request over as an upgrade: a WebSocket handshake and nothing else. */
+export function isWebSocketHandshake(incoming: IncomingMessage): boolean {
+  const { headers } = incoming;
+  return (
+    incoming.method === "GET" &&
+    headers.upgrade?.toLowerCase() === "websocket" &&
+    headers["sec-websocket-version"] === "13" &&
+    /^[A-Za-z0-9+/]{22}==$/.test(headers["sec-websocket-key"] ?? "") &&
+    headers["transfer-encoding"] === undefined &&
+    headers["content-length"] === undefined
+  );
+}
+
+/** Decides on a handshake and opens the tunnel or refuses. Never throws. */
+export async function handleUpgrade(
+  state: EdgeState,
+  incoming: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  socket.on("error", () => {});
+  const id = state.newRequestId();
+  const startedMs = performance.now();
+  try {
+    const decision = state.draining
+      ? undefined
+      : await decide(state.policy, {
+          id,
+          method: incoming.method ?? "",
+          rawTarget: incoming.url ?? "",
+          rawFields: incoming.rawHeaders,
+          httpVersion: incoming.httpVersion,
+          scheme: "http",
+          peerAddress: connectionOf(incoming.socket).peerAddress,
+          upgrade: true,
+        });
+    new Handshake(state, { incoming, socket, head, id, startedMs }).proceed(decision);
+  } catch (error) {
+    state.logDefect(error, id);
+    socket.destroy();
+  }
+}
+
+interface Arrived {
+  readonly incoming: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly id: string;
+  readonly startedMs: number;
+}
+
+class Handshake {
+  readonly #state: EdgeState;
+  readonly #arrived: Arrived;
+  #decision: Decision | undefined;
+
+  constructor(state: EdgeState, arrived: Arrived) {
+    this.#state = state;
+    this.#arrived = arrived;
+  }
+
+  proceed(decision: Decision | undefined): void {
+    this.#decision = decision;
+    if (decision !== undefined) this.#state.logDecision(decision, this.#arrived.id);
+    if (this.#arrived.socket.destroyed) this.#log(499, undefined, "client_aborted");
+    else if (decision === undefined) this.#refuse(deny("draining", "draining", { retryAfterSeconds: 1 }));
+    else if (decision.kind === "forward") this.#open(decision);
+    else if (decision.kind === "refuse") this.#refuse(decision.denial);
+    else this.#refuse(deny("request_invalid", "preflight_upgrade"));
+  }
+
+  #open(decision: Forward): void {
+    const { incoming, socket, head } = this.#arrived;
+    const { request, route, principal } = decision;
+    const plan = this.#state.planOf(route);
+    plan.tunnels.open(
+      {
+        incoming,
+        socket,
+        head,
+        path: upstreamPath(plan, request),
+        fields: requestFields(plan.request, request, principal, portOf(request)),
+      },
+      {
+        onOpen: (tunnel) => this.#onOpen(tunnel, decision),
+        onAnswer: (status) => this.#log(status, undefined, undefined),
+        onFailure: (failure) => {
+          this.#state.upstreamFailed(plan.upstream.name, failure.reason, request.id);
+          this.#refuse(deny(failure.code, failure.reason));
+        },
+      },
+    );
+  }
+
+  #onOpen(tunnel: Tunnel, decision: Forward): void {
+    const entry = { cut: () => tunnel.close(GOING_AWAY) };
+    this.#state.tunnels.add(entry);
+    const expiry = new ExpiryTimer(decision.principal.expiresAtMs, () => tunnel.close(POLICY_VIOLATION));
+    tunnel.onClosed(() => {
+      this.#state.tunnels.delete(entry);
+      expiry.stop();
+      this.#log(101, undefined, undefined);
+    });
+  }
+
+  #refuse(denial: Denial): void {
+    const decision = this.#decision;
+    const request = decision?.request;
+    const limit = decision === undefined || decision.kind === "preflight" ? undefined : decision.limit;
+    const route = decision?.route;
+    const answer = renderRefusal(denial, {
+      protocol: "http",
+      requestId: request?.id ?? this.#arrived.id,
+      contentType: undefined,
+      fields:
+        request === undefined || route === undefined
+          ? []
+          : ownFields(this.#state, request, route, limit, true),
+    });
+    writeToSocket(this.#arrived.socket, answer);
+    this.#log(answer.status, denial.code, undefined);
+  }
+
+  #log(status: number, code: string | undefined, ended: string | undefined): void {
+    if (!this.#state.logsAccess(code !== undefined)) return;
+    const { incoming, startedMs, id } = this.#arrived;
+    const decision = this.#decision;
+    const principal =
+      decision === undefined || decision.kind === "preflight" ? undefined : decision.principal;
+    this.#state.log.access({
+      requestId: decision?.request?.id ?? id,
+      client: decision?.request?.clientAddress ?? connectionOf(incoming.socket).peerAddress,
+      method: "GET",
+      path: loggedPath(decision?.request?.target.path ?? ""),
+      route: decision?.route?.name,
+      status,
+      code,
+      grpcStatus: undefined,
+      durationMs: Math.round((performance.now() - startedMs) * 1_000) / 1_000,
+      bytes: 0,
+      upstream: decision?.kind === "forward" ? decision.route.upstream : undefined,
+      subject: principal?.subject,
+      authMethod: principal?.method,
+      ended,
+    });
+  }
+}
+
+/** Calls back when a credential has ended, however far away that is. */
+class ExpiryTimer {
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(expiresAtMs: number | undefined, onExpiry: () => void) {
+    if (expiresAtMs === undefined) return;
+    const arm = (): void => {
+      const leftMs = expiresAtMs - Date.now();
+      if (leftMs <= 0) onExpiry();
+      else this.#timer = setTimeout(arm, Math.min(leftMs, LONGEST_TIMER_MS)).unref();
+    };
+    arm();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}

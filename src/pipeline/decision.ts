@@ -1,0 +1,58 @@
+// What comes out of a decision. A value: nothing has been sent, neither to the client nor to an upstream.
+
+import type { CredentialKind } from "../authn/authenticator.ts";
+import type { AuthnChain } from "../authn/chain.ts";
+import type { AddressRules, AuthzPolicy } from "../authz/policy.ts";
+import type { CorsPolicy } from "../config/gateway-config.ts";
+import type { Denial } from "../core/denial.ts";
+import type { Principal } from "../core/principal.ts";
+import type { CallerProtocol, GatewayRequest } from "../core/request.ts";
+import type { LimitResult } from "../rate-limit/outcome.ts";
+import type { LimitPolicy } from "../rate-limit/policy.ts";
+
+/** A route, compiled: everything that a decision needs and nothing of how requests are sent. */
+export interface CompiledRoute {
+  readonly name: string;
+  /** Line in gateway.yaml. */
+  readonly line: number;
+  readonly upstream: string;
+  readonly chain: AuthnChain;
+  /** Kinds of credentials that the route accepts, for challenges. */
+  readonly credentialKinds: ReadonlySet<CredentialKind>;
+  readonly authz: AuthzPolicy;
+  readonly ips: AddressRules;
+  /** Every limit, charged together when the request passes. */
+  readonly limits: readonly LimitPolicy[];
+  /** Those that need no principal; charged alone when the caller is refused. */
+  readonly addressLimits: readonly LimitPolicy[];
+  readonly cors: CorsPolicy | undefined;
+}
+
+export interface Forward {
+  readonly kind: "forward";
+  readonly request: GatewayRequest;
+  readonly route: CompiledRoute;
+  readonly principal: Principal;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly limit: LimitResult | undefined;
+}
+
+export interface Refuse {
+  readonly kind: "refuse";
+  readonly denial: Denial;
+  readonly protocol: CallerProtocol;
+  /** Absent when the request could not even be read. */
+  readonly request: GatewayRequest | undefined;
+  readonly route: CompiledRoute | undefined;
+  readonly principal: Principal | undefined;
+  readonly limit: LimitResult | undefined;
+}
+
+/** A CORS preflight, answered here (Fetch standard, section 3.2). */
+export interface Preflight {
+  readonly kind: "preflight";
+  readonly request: GatewayRequest;
+  readonly route: CompiledRoute;
+}
+
+export type Decision = Forward | Refuse | Preflight;

@@ -1,0 +1,132 @@
+// The log: JSON lines, one shape per `type`. The only file that knows pino. What may be logged is listed here, member by
+// member; nothing takes a header, a body, a token or an error object.
+
+import { type Logger, pino } from "pino";
+import type { GatewayEvent } from "../core/events.ts";
+import type { LineSink } from "./sink.ts";
+
+/** One answered request. */
+export interface AccessRecord {
+  readonly requestId: string;
+  readonly client: string;
+  readonly method: string;
+  readonly path: string;
+  readonly route: string | undefined;
+  readonly status: number;
+  /** Refusal code, when the gateway answered itself. */
+  readonly code: string | undefined;
+  readonly grpcStatus: number | undefined;
+  readonly durationMs: number;
+  /** Bytes of the answer's body. */
+  readonly bytes: number;
+  readonly upstream: string | undefined;
+  readonly subject: string | undefined;
+  readonly authMethod: string | undefined;
+  /** How the exchange ended when not by a complete answer: `client_aborted`, `upstream_truncated`. */
+  readonly ended: string | undefined;
+}
+
+/** One decision, with its reason. */
+export interface DecisionRecord {
+  readonly requestId: string;
+  readonly client: string;
+  readonly method: string;
+  readonly path: string;
+  readonly decision: "forward" | "refuse" | "preflight";
+  readonly route: string | undefined;
+  readonly line: number | undefined;
+  readonly code: string | undefined;
+  readonly reason: string | undefined;
+  readonly subject: string | undefined;
+  readonly authMethod: string | undefined;
+  readonly keyId: string | undefined;
+  readonly limit: string | undefined;
+}
+
+export interface LogOptions {
+  readonly level: "debug" | "info" | "warn" | "error";
+  /** Constant members of every line. */
+  readonly fields: Readonly<Record<string, string>>;
+  readonly sink: LineSink;
+}
+
+export class GatewayLog {
+  readonly #access: Logger;
+  readonly #decision: Logger;
+  readonly #system: Logger;
+  readonly #sink: LineSink;
+
+  constructor({ level, fields, sink }: LogOptions) {
+    const root = pino(
+      {
+        base: { ...fields },
+        level,
+        timestamp: isoTime,
+        formatters: { level: (label) => ({ level: label }) },
+      },
+      sink,
+    );
+    // Access and decision lines follow their own switches, whatever the level of the rest.
+    this.#access = root.child({ type: "access" }, { level: "info" });
+    this.#decision = root.child({ type: "decision" }, { level: "info" });
+    this.#system = root.child({ type: "system" });
+    this.#sink = sink;
+  }
+
+  access(record: AccessRecord): void {
+    this.#access.info(record);
+  }
+
+  decision(record: DecisionRecord): void {
+    this.#decision.info(record);
+  }
+
+  /** One line about the gateway itself. `facts` are chosen by the caller and never hold request data. */
+  system(
+    level: "info" | "warn" | "error",
+    event: string,
+    facts: Readonly<Record<string, string | number | boolean>> = {},
+  ): void {
+    this.#system[level]({ event, ...facts });
+  }
+
+  /** An operational event as a line. */
+  event(event: GatewayEvent): void {
+    const { kind, ...facts } = event;
+    this.system(GOOD_NEWS.has(kind) ? "info" : "warn", kind, facts);
+  }
+
+  get dropped(): number {
+    return this.#sink.dropped;
+  }
+
+  drain(withinMs: number): Promise<void> {
+    return this.#sink.drain(withinMs);
+  }
+}
+
+const GOOD_NEWS: ReadonlySet<GatewayEvent["kind"]> = new Set(["keys_refreshed", "store_recovered"]);
+
+let lastMs = 0;
+let lastText = "";
+
+/** Time member of a line (RFC 3339, UTC); formatted once per millisecond. */
+function isoTime(): string {
+  const now = Date.now();
+  if (now !== lastMs) {
+    lastMs = now;
+    lastText = `,"time":"${new Date(now).toISOString()}"`;
+  }
+  return lastText;
+}
+
+const LONGEST_LOGGED_PATH = 512;
+const SECRET_LOOKING = /gwk_[A-Za-z0-9_]+|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*/g;
+
+/** A path fit for the log: without query, cut at 512 characters, and without what looks like a credential. */
+export function loggedPath(target: string): string {
+  const end = target.search(/[?#]/);
+  let path = end === -1 ? target : target.slice(0, end);
+  if (path.length > LONGEST_LOGGED_PATH) path = `${path.slice(0, LONGEST_LOGGED_PATH)}…`;
+  return path.includes("gwk_") || path.includes("eyJ") ? path.replace(SECRET_LOOKING, "[redacted]") : path;
+}
