@@ -73,6 +73,7 @@ export class TestIssuer {
   readonly paths: string[] = [];
   readonly #server: Server;
   readonly #sockets: Set<Socket>;
+  readonly #pending = new Set<ServerResponse>();
 
   private constructor(server: Server, sockets: Set<Socket>, options: IssuerOptions) {
     const { port } = server.address() as AddressInfo;
@@ -109,9 +110,9 @@ export class TestIssuer {
     await closed;
   }
 
-  /** Connections that are open now: shows that a client has let go. */
-  get connections(): number {
-    return this.#sockets.size;
+  /** Answers that are neither complete nor cut: shows whether a client has let go. */
+  get pending(): number {
+    return this.#pending.size;
   }
 
   /** Claims that any verifier accepts, valid for five minutes; a member set to undefined is left out. */
@@ -135,6 +136,8 @@ export class TestIssuer {
     const path = request.url ?? "/";
     this.paths.push(path);
     response.on("error", () => response.destroy());
+    this.#pending.add(response);
+    response.on("close", () => this.#pending.delete(response));
     const send = () => {
       if (path === "/jwks.json") {
         this.fetches.jwks++;

@@ -22,10 +22,10 @@ const FOREIGN_TYPES = new Set([
   "jwe",
 ]);
 
-/** The `typ` header in its short lower-case form (RFC 7515 section 4.1.9); empty when absent, undefined when not a string. */
+/** The `typ` header in its short lower-case form (RFC 7515 section 4.1.9); empty when absent, undefined when it is no type. */
 export function tokenType(header: JsonObject): string | undefined {
   if (header.typ === undefined) return "";
-  if (typeof header.typ !== "string") return undefined;
+  if (typeof header.typ !== "string" || header.typ === "") return undefined;
   return header.typ.toLowerCase().replace(/^application\//, "");
 }
 

@@ -31,16 +31,16 @@ export async function fetchJson(
   signal: AbortSignal,
 ): Promise<Result<FetchedJson, FetchFault>> {
   const timeout = AbortSignal.timeout(bounds.timeoutMs);
+  const done = new AbortController();
   try {
     const response = await fetch(url, {
       redirect: "manual",
       credentials: "omit",
       headers: { accept: "application/jwk-set+json, application/json", "user-agent": "gatewarden" },
-      signal: AbortSignal.any([timeout, signal]),
+      signal: AbortSignal.any([timeout, signal, done.signal]),
     });
     const { status, body } = response;
     if (status !== 200 || body === null) {
-      await body?.cancel();
       const redirect = status >= 300 && status < 400;
       return err<FetchFault>(redirect ? "redirect" : `status_${status}`);
     }
@@ -51,10 +51,13 @@ export async function fetchJson(
     return ok({ document, maxAgeMs: maxAge(response.headers.get("cache-control")) });
   } catch {
     return err(timeout.aborted ? "timeout" : "unreachable");
+  } finally {
+    // Cuts the connection of a body that was not read to its end.
+    done.abort();
   }
 }
 
-/** All bytes of `body`, or undefined as soon as there are more than `most`; leaving the loop cuts the connection. */
+/** All bytes of `body`, or undefined as soon as there are more than `most`. */
 async function readBounded(body: ReadableStream<Uint8Array>, most: number): Promise<Uint8Array | undefined> {
   const chunks: Uint8Array[] = [];
   let length = 0;
