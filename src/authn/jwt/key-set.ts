@@ -26,7 +26,6 @@ export interface KeySet {
 /** Keys that never change while the configuration stands. */
 export class StaticKeySet implements KeySet {
   readonly epoch = 0;
-  readonly ageMs = 0;
   readonly retryAfterSeconds = 1;
   readonly #imported: Promise<void>;
   #table: KeyTable | undefined;
@@ -41,6 +40,10 @@ export class StaticKeySet implements KeySet {
 
   get state(): KeyState {
     return this.#table === undefined ? "waiting" : "ready";
+  }
+
+  get ageMs(): number | undefined {
+    return this.#table === undefined ? undefined : 0;
   }
 
   usable(): KeyTable | undefined {

@@ -18,17 +18,22 @@ import { KEY_TIMINGS, type KeyTimings, RemoteKeySet } from "./remote-key-set.ts"
 import { findKeys, isSigned } from "./signature.ts";
 import { CACHE_BOUNDS, type CacheBounds, TokenCache } from "./token-cache.ts";
 
+export { checkKeySource } from "./key-source.ts";
+
+/** What the verifier needs from outside. */
 export interface JwtPorts {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly grants: Grants;
 }
 
+/** Departures from the usual timings and cache bounds. */
 export interface JwtOptions {
   readonly timings?: Partial<KeyTimings>;
   readonly cache?: Partial<CacheBounds>;
 }
 
+/** How an issuer's keys stand, for readiness and status. */
 export interface IssuerHealth {
   /** Name of the issuer in the configuration. */
   readonly issuer: string;
@@ -87,6 +92,7 @@ export class JwtVerifier {
     await Promise.all(this.#issuers.map((issuer) => issuer.keys.firstAttempt()));
   }
 
+  /** One entry per issuer, in configured order. */
   health(): readonly IssuerHealth[] {
     return this.#issuers.map(({ policy, keys }) => ({
       issuer: policy.name,
