@@ -58,7 +58,7 @@ async function takeSample(target: Running, scenario: Scenario, seconds: number):
     disturbed: Math.max(0, after.core - before.core - own) / wall,
     p50Ms: result.p50Us / 1_000,
     p99Ms: result.p99Us / 1_000,
-    memoryMiB: residentMiB(target.pid),
+    memoryMiB: memoryMiB(target.pid),
     startMs: target.startMs,
   };
 }
@@ -81,8 +81,10 @@ function readCpu(pid: number): { process: number; core: number; atMs: number } {
   };
 }
 
-/** Resident memory of a process, MiB. */
-export function residentMiB(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
-  return Number(match?.[1] ?? 0) / 1_024;
+/** Resident memory of a process in MiB: what it is now, or its peak so far (`VmHWM`). */
+export function memoryMiB(pid: number, field: "VmRSS" | "VmHWM" = "VmRSS"): number {
+  const line = readFileSync(`/proc/${pid}/status`, "utf8")
+    .split("\n")
+    .find((candidate) => candidate.startsWith(`${field}:`));
+  return Number.parseInt(line?.slice(field.length + 1) ?? "", 10) / 1_024;
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Machine } from "./machine.ts";
 import { QUIET, type Sample } from "./measure.ts";
 import { picture } from "./picture.ts";
+import { meetsGoal, type Probe, type ProbeResult } from "./probes/probe.ts";
 import { ABSOLUTE_GOALS, COMPARISONS, type Row } from "./rows.ts";
 
 /** What became of a row: its samples, or why it has none. */
@@ -12,6 +13,12 @@ export type Outcome =
   | { readonly row: Row; readonly samples: readonly Sample[] }
   | { readonly row: Row; readonly skipped: string }
   | { readonly row: Row; readonly failed: string };
+
+/** What became of a probe. */
+export type ProbeOutcome =
+  | { readonly probe: Probe; readonly results: readonly ProbeResult[] }
+  | { readonly probe: Probe; readonly skipped: string }
+  | { readonly probe: Probe; readonly failed: string };
 
 export interface Figure {
   readonly id: string;
@@ -37,24 +44,35 @@ export interface Report {
   readonly machine: Machine;
   readonly figures: readonly Figure[];
   readonly verdicts: readonly Verdict[];
+  readonly probes: readonly ProbeResult[];
   readonly notes: readonly string[];
 }
 
 /** Puts the outcomes of a run together. */
-export function makeReport(machine: Machine, outcomes: readonly Outcome[]): Report {
+export function makeReport(
+  machine: Machine,
+  outcomes: readonly Outcome[],
+  probed: readonly ProbeOutcome[],
+): Report {
   const figures: Figure[] = [];
+  const probes: ProbeResult[] = [];
   const notes: string[] = [];
   for (const outcome of outcomes) {
     if ("samples" in outcome) figures.push(figure(outcome.row, outcome.samples));
     else if ("skipped" in outcome) notes.push(`${outcome.row.title}: left out, ${outcome.skipped}`);
     else notes.push(`${outcome.row.title}: NO FIGURE, ${outcome.failed}`);
   }
+  for (const outcome of probed) {
+    if ("results" in outcome) probes.push(...outcome.results);
+    else if ("skipped" in outcome) notes.push(`probe ${outcome.probe.id}: left out, ${outcome.skipped}`);
+    else notes.push(`probe ${outcome.probe.id}: NO FIGURE, ${outcome.failed}`);
+  }
   for (const { title, median } of figures) {
     if (median.disturbed > QUIET) {
       notes.push(`${title}: other processes used ${percent(median.disturbed)} of its core; measure again`);
     }
   }
-  return { machine, figures, verdicts: verdicts(figures), notes };
+  return { machine, figures, verdicts: verdicts(figures), probes, notes };
 }
 
 /** The report as Markdown, columns aligned. */
@@ -92,9 +110,13 @@ export function toMarkdown(report: Report): string {
     verdict.reached ? "yes" : "no",
   ]);
   const facts = `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, Node.js ${machine.node}, ${machine.date}`;
-  const parts = [facts, table(head, rows)];
+  const parts = [facts];
+  if (rows.length > 0) parts.push(table(head, rows));
   if (goals.length > 0) {
     parts.push(table(["CPU per request of", "against", "value", "to reach", "moonshot", "reached"], goals));
+  }
+  if (report.probes.length > 0) {
+    parts.push(table(["what else", "value", "unit", "to reach", "reached"], report.probes.map(probeCells)));
   }
   if (report.notes.length > 0) parts.push(report.notes.map((note) => `- ${note}`).join("\n"));
   return `${parts.join("\n\n")}\n`;
@@ -133,6 +155,13 @@ function verdicts(figures: readonly Figure[]): readonly Verdict[] {
     found.push({ row, base: undefined, value: own, reach, moonshot: undefined, reached: own <= reach });
   }
   return found;
+}
+
+function probeCells(result: ProbeResult): readonly string[] {
+  const { goal, title, value, unit } = result;
+  if (goal === undefined) return [title, value.toFixed(2), unit, "", ""];
+  const bound = "atMost" in goal ? `≤ ${goal.atMost}` : `≥ ${goal.atLeast}`;
+  return [title, value.toFixed(2), unit, bound, meetsGoal(result) ? "yes" : "no"];
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -15,6 +15,10 @@ export interface Row {
   readonly credential: Credential;
   readonly accessLog?: boolean;
   readonly redis?: boolean;
+  /** How many routes the configuration holds besides the one of the task; the load then uses those. */
+  readonly routes?: number;
+  /** How many API keys the configuration holds besides those of the callers. */
+  readonly keys?: number;
 }
 
 /** CPU per request of `row` divided by that of `base`. */
@@ -55,6 +59,24 @@ export const ROWS: readonly Row[] = [
     credential: "HS256",
     redis: true,
   },
+  ...[10, 1_000, 10_000].map(
+    (routes): Row => ({
+      id: `gatewarden-routes-${routes}`,
+      title: `Gatewarden, HS256, ${routes.toLocaleString("en")} routes`,
+      peer: gatewarden,
+      credential: "HS256",
+      routes,
+    }),
+  ),
+  ...[10, 100_000].map(
+    (keys): Row => ({
+      id: `gatewarden-keys-${keys}`,
+      title: `Gatewarden, API key, ${keys.toLocaleString("en")} more keys`,
+      peer: gatewarden,
+      credential: "apiKey",
+      keys,
+    }),
+  ),
 ];
 
 export const COMPARISONS: readonly Comparison[] = [
@@ -63,13 +85,23 @@ export const COMPARISONS: readonly Comparison[] = [
   { row: "gatewarden-rs256", base: "haproxy-rs256", reach: 0.85, moonshot: 0.5 },
   { row: "gatewarden-es256", base: "haproxy-es256", reach: 0.45, moonshot: 0.25 },
   { row: "gatewarden-hs256", base: "passthrough", reach: 1.2, moonshot: 1.05 },
-  { row: "gatewarden-hs256", base: "fastify-hs256", reach: 0.6, moonshot: undefined },
+  { row: "gatewarden-hs256", base: "fastify-hs256", reach: 1.0, moonshot: undefined },
   { row: "gatewarden-apikey", base: "gatewarden-hs256", reach: 1.0, moonshot: undefined },
   { row: "gatewarden-log", base: "gatewarden-hs256", reach: 1.15, moonshot: 1.05 },
+  { row: "gatewarden-routes-1000", base: "gatewarden-routes-10", reach: 1.1, moonshot: undefined },
+  { row: "gatewarden-routes-10000", base: "gatewarden-routes-10", reach: 1.1, moonshot: undefined },
+  { row: "gatewarden-keys-100000", base: "gatewarden-keys-10", reach: 1.1, moonshot: undefined },
 ];
 
 /** Most CPU microseconds that a row may take, where the goal is no ratio. */
 export const ABSOLUTE_GOALS: Readonly<Record<string, number>> = { "gatewarden-redis": 48 };
+
+/** The row of an id; throws when there is none. */
+export function rowOf(id: string): Row {
+  const row = ROWS.find((candidate) => candidate.id === id);
+  if (row === undefined) throw new Error(`no row is called ${id}`);
+  return row;
+}
 
 /** The rows whose id is listed or starts with a listed word; throws on a word that fits none. */
 export function selectRows(words: readonly string[]): readonly Row[] {

@@ -5,22 +5,27 @@ import { parseArgs } from "node:util";
 import { CHECK_LIMIT, checkAnswers } from "./check.ts";
 import { machineFacts } from "./machine.ts";
 import { measure, type Sample } from "./measure.ts";
-import { makeReport, type Outcome, save, toMarkdown } from "./report.ts";
+import type { Probe } from "./probes/probe.ts";
+import { PROBES, selectProbes } from "./probes/registry.ts";
+import { makeReport, type Outcome, type ProbeOutcome, save, toMarkdown } from "./report.ts";
 import { ROWS, type Row, selectRows } from "./rows.ts";
 import { missingFor, openSession, type Session } from "./session.ts";
 
 const HELP = `Usage: npm run bench -- [options]
 
   --rows a,b      only rows whose name starts so: ${ROWS.map((row) => row.id).join(" ")}
+  --probes a,b    what else is measured: ${PROBES.map((probe) => probe.id).join(" ")}, or none;
+                  without --rows all of them
   --seconds N     length of one measurement (5)
   --rounds N      measurements per row, spread over the run; the median counts (3)
-  --quick         one round of 1 s
+  --quick         one round of 1 s, short probes
   --json          print the report as JSON
   --help
 
 Results: bench/results/DATE.json, .md and .svg. Needs Linux, two cores, wrk and nginx; peers that aren't installed are left out.`;
 
 interface Plan {
+  readonly quick: boolean;
   readonly seconds: number;
   readonly warmUp: number;
   readonly rounds: number;
@@ -30,6 +35,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       rows: { type: "string", default: "" },
+      probes: { type: "string" },
       seconds: { type: "string", default: "5" },
       rounds: { type: "string", default: "3" },
       quick: { type: "boolean", default: false },
@@ -41,22 +47,30 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const rows = selectRows(values.rows.split(",").filter((word) => word !== ""));
+  const rows = selectRows(list(values.rows));
+  const probes =
+    values.probes === undefined && values.rows === "" ? PROBES : selectProbes(list(values.probes ?? "none"));
   const plan = values.quick
-    ? { seconds: 1, warmUp: 2, rounds: 1 }
-    : { seconds: wholeNumber(values.seconds, 60), warmUp: 3, rounds: wholeNumber(values.rounds, 20) };
+    ? { quick: true, seconds: 1, warmUp: 2, rounds: 1 }
+    : {
+        quick: false,
+        seconds: wholeNumber(values.seconds, 60),
+        warmUp: 3,
+        rounds: wholeNumber(values.rounds, 20),
+      };
 
   const session = await openSession();
   try {
     const outcomes = await measureRows(session, rows, plan);
-    const report = makeReport(machineFacts(), outcomes);
+    const probed = await runProbes(session, probes, plan);
+    const report = makeReport(machineFacts(), outcomes, probed);
     const path = save(report, join(import.meta.dirname, "results"));
     console.log(
       values.json
         ? JSON.stringify(report, null, 2)
         : `\n${toMarkdown(report)}\nWritten to ${path}.json, .md and .svg`,
     );
-    return outcomes.some((outcome) => "failed" in outcome) ? 1 : 0;
+    return [...outcomes, ...probed].some((outcome) => "failed" in outcome) ? 1 : 0;
   } finally {
     await session.close();
   }
@@ -113,6 +127,36 @@ async function measured(
   } catch (error) {
     return { row, failed: message(error) };
   }
+}
+
+async function runProbes(
+  session: Session,
+  probes: readonly Probe[],
+  plan: Plan,
+): Promise<readonly ProbeOutcome[]> {
+  const outcomes: ProbeOutcome[] = [];
+  for (const probe of probes) {
+    progress(`probe: ${probe.id}`);
+    outcomes.push(await probed(session, probe, plan.quick));
+  }
+  return outcomes;
+}
+
+async function probed(session: Session, probe: Probe, quick: boolean): Promise<ProbeOutcome> {
+  for (const row of probe.rows) {
+    const skipped = await missingFor(row);
+    if (skipped !== undefined) return { probe, skipped };
+  }
+  try {
+    return { probe, results: await probe.run(session, quick) };
+  } catch (error) {
+    return { probe, failed: message(error) };
+  }
+}
+
+/** Words between commas; `none` is the empty list. */
+function list(text: string): readonly string[] {
+  return text.split(",").filter((word) => word !== "" && word !== "none");
 }
 
 function wholeNumber(text: string, most: number): number {

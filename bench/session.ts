@@ -1,7 +1,7 @@
 // What every row of a run shares: a temporary directory, credentials, the upstream and Redis, ended together.
 
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Fixtures, makeFixtures } from "./fixtures.ts";
 import { killAll, type Launched, LOAD_CORE, pinSelf, stopAll, versionOf } from "./process.ts";
@@ -14,10 +14,12 @@ import { startUpstream } from "./upstream/nginx.ts";
 const OPEN_LIMIT = 1_000_000;
 
 export interface Session {
+  /** Removed with everything in it at the end. */
+  readonly directory: string;
   /** The row's scenario, in a fresh directory. */
   scenario(
     row: Row,
-    change?: { readonly limit?: number; readonly nodeArgs?: readonly string[] },
+    change?: Partial<Pick<Scenario, "limit" | "nodeArgs" | "upstreamPort">>,
   ): Promise<Scenario>;
   /** Ends every program and removes the directory. */
   close(): Promise<void>;
@@ -39,19 +41,23 @@ export async function openSession(): Promise<Session> {
   const fixtures: Fixtures = await makeFixtures(directory);
   const upstream = await startUpstream(directory);
   return {
+    directory,
     scenario: async (row, change) => {
       const own = join(directory, String(count++));
       mkdirSync(own);
       if (row.redis && redis === undefined) redis = await startRedis(directory);
       return {
         credential: row.credential,
-        limit: change?.limit ?? OPEN_LIMIT,
+        limit: OPEN_LIMIT,
         accessLog: row.accessLog ?? false,
+        routes: row.routes ?? 0,
+        keys: row.keys ?? 0,
         redisUrl: row.redis ? redis?.url : undefined,
         upstreamPort: upstream.port,
         fixtures,
         directory: own,
-        nodeArgs: change?.nodeArgs ?? [],
+        nodeArgs: [],
+        ...change,
       };
     },
     close: async () => {
@@ -71,8 +77,7 @@ export async function missingFor(row: Row): Promise<string | undefined> {
 
 function requireMachine(): void {
   if (process.platform !== "linux") throw new Error("the benchmark reads /proc and needs Linux");
-  if (availableParallelism() < 2)
-    throw new Error("the benchmark needs two cores: one measured, one for the load");
+  if (cpus().length < 2) throw new Error("the benchmark needs two cores: one measured, one for the load");
   for (const command of ["wrk", "nginx", "taskset", "getconf"]) {
     if (versionOf(command, command === "taskset" ? "--version" : "-v") === undefined) {
       throw new Error(`${command} is not installed (apt-get install wrk nginx-light haproxy)`);

@@ -10,6 +10,10 @@ export interface Scenario {
   /** Requests a minute and subject. */
   readonly limit: number;
   readonly accessLog: boolean;
+  /** Routes besides the one of the task, as `serviceRoute` names them. */
+  readonly routes: number;
+  /** API keys besides those of the callers. */
+  readonly keys: number;
   /** Undefined: counters live in the program itself. */
   readonly redisUrl: string | undefined;
   /** Port of the upstream on 127.0.0.1. */
@@ -19,6 +23,11 @@ export interface Scenario {
   readonly directory: string;
   /** Extra arguments for Node.js, such as `--cpu-prof`; programs that aren't Node.js ignore them. */
   readonly nodeArgs: readonly string[];
+}
+
+/** Pattern of the additional route N, and a path that only it matches. */
+export function serviceRoute(n: number): { readonly pattern: string; readonly path: string } {
+  return { pattern: `/services/service-${n}/items/:id`, path: `/services/service-${n}/items/${n % 89}` };
 }
 
 export interface Running {

@@ -1,16 +1,15 @@
 -- Load script for wrk: uses the credentials of a file in turn and prints the totals as one JSON line.
--- Arguments: header name, file with one header value per line ("-": no credential).
+-- Arguments: header name, file with a path, a tab and a header value (empty: no header) per line.
 
 local requests = {}
 local position = 0
 
 function init(args)
-  if args[2] == "-" then
-    requests[1] = wrk.format("GET", nil, {})
-    return
-  end
-  for value in io.lines(args[2]) do
-    requests[#requests + 1] = wrk.format("GET", nil, { [args[1]] = value })
+  for line in io.lines(args[2]) do
+    local path, value = line:match("^(.-)\t(.*)$")
+    local headers = {}
+    if value ~= "" then headers[args[1]] = value end
+    requests[#requests + 1] = wrk.format("GET", path, headers)
   end
 end
 

@@ -3,8 +3,9 @@
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CALLERS } from "../fixtures.ts";
 import { LOAD_CORE } from "../process.ts";
-import type { Scenario } from "../target.ts";
+import { type Scenario, serviceRoute } from "../target.ts";
 
 /** Path that every row requests. */
 export const LOAD_PATH = "/modules";
@@ -24,7 +25,7 @@ export interface LoadResult {
 
 /** Loads the port for whole seconds; throws when wrk fails or any request was not answered well. */
 export async function load(port: number, scenario: Scenario, seconds: number): Promise<LoadResult> {
-  const { header, file } = credentialFile(scenario);
+  const { header, file } = requestFile(scenario);
   const wrk = ["wrk", "-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "-s", SCRIPT];
   const url = `http://127.0.0.1:${port}${LOAD_PATH}`;
   const output = await run("taskset", ["-c", String(LOAD_CORE), ...wrk, url, "--", header, file], seconds);
@@ -36,12 +37,18 @@ export async function load(port: number, scenario: Scenario, seconds: number): P
   return result;
 }
 
-function credentialFile(scenario: Scenario): { header: string; file: string } {
-  if (scenario.credential === "none") return { header: "-", file: "-" };
-  const { header, good } = scenario.fixtures.credentials[scenario.credential];
-  const file = join(scenario.directory, `${scenario.credential}.txt`);
-  writeFileSync(file, `${good.join("\n")}\n`);
-  return { header, file };
+/** Writes what is requested in turn: one line per caller, and per additional route where there are more of those. */
+function requestFile(scenario: Scenario): { header: string; file: string } {
+  const { credential, fixtures, routes } = scenario;
+  const set = credential === "none" ? undefined : fixtures.credentials[credential];
+  const lines: string[] = [];
+  for (let n = 0; n < Math.max(CALLERS, routes); n++) {
+    const path = routes === 0 ? LOAD_PATH : serviceRoute(n % routes).path;
+    lines.push(`${path}\t${set?.good[n % CALLERS] ?? ""}\n`);
+  }
+  const file = join(scenario.directory, "requests.txt");
+  writeFileSync(file, lines.join(""));
+  return { header: set?.header ?? "-", file };
 }
 
 function run(command: string, args: readonly string[], seconds: number): Promise<string> {

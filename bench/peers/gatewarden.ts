@@ -1,10 +1,11 @@
 // Gatewarden itself, started from a gateway.yaml as a user would write it.
 
+import { createHash } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AUDIENCE, ISSUER, SCOPE } from "../fixtures.ts";
 import { answers, freePort, launch, TARGET_CORE } from "../process.ts";
-import type { Peer, Scenario } from "../target.ts";
+import { type Peer, type Scenario, serviceRoute } from "../target.ts";
 
 const MAIN = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts");
 
@@ -35,21 +36,24 @@ function configuration(scenario: Scenario, port: number): string {
   const logs = scenario.accessLog ? "{ access: all, decisions: off }" : "{ access: off, decisions: off }";
   const redis = scenario.redisUrl === undefined ? "" : `redis: ${scenario.redisUrl}\n`;
   return `listen: 127.0.0.1:${port}
+limits: { body: 4096MiB, requestTimeout: 300s }
 logs: ${logs}
 ${redis}${credentials(scenario)}upstreams:
   modules: http://127.0.0.1:${scenario.upstreamPort}
 routes:
-  - match: GET /modules
-    to: modules
-${guard(scenario)}`;
+${routes(scenario)}`;
 }
 
-function credentials({ credential, fixtures }: Scenario): string {
+function credentials({ credential, fixtures, keys }: Scenario): string {
   if (credential === "none") return "";
   if (credential === "apiKey") {
     const entries = fixtures.apiKeys.map(
       (key) => `  - { id: ${key.id}, hash: "sha256:${key.hash}", scopes: [${key.scopes.join(", ")}] }\n`,
     );
+    for (let n = 0; n < keys; n++) {
+      const hash = createHash("sha256").update(`other-${n}`).digest("hex");
+      entries.push(`  - { id: other-${n}, hash: "sha256:${hash}", scopes: [${SCOPE}] }\n`);
+    }
     return `apiKeys:\n${entries.join("")}`;
   }
   const source =
@@ -59,8 +63,17 @@ function credentials({ credential, fixtures }: Scenario): string {
 `;
 }
 
+function routes(scenario: Scenario): string {
+  if (scenario.credential === "none") {
+    return "  - { match: [/modules, /files/*], to: modules, public: true }\n";
+  }
+  const patterns = ["/modules"];
+  for (let n = 0; n < scenario.routes; n++) patterns.push(serviceRoute(n).pattern);
+  const rest = guard(scenario);
+  return patterns.map((pattern) => `  - match: GET ${pattern}\n    to: modules\n${rest}`).join("");
+}
+
 function guard({ credential, limit, redisUrl }: Scenario): string {
-  if (credential === "none") return "    public: true\n";
   const rule =
     redisUrl === undefined ? `${limit}/min per user` : `{ rate: ${limit}/min, per: user, sync: exact }`;
   return `    auth: [${credential === "apiKey" ? "apiKey" : "jwt"}]
