@@ -13,9 +13,25 @@ export interface BoundLimit {
   readonly keyOf: (input: LimitInput) => string;
 }
 
-/** Binds one limit; keys start with `prefix`. */
-export function bindLimit(prefix: string, policy: LimitPolicy): BoundLimit {
-  return { policy, grain: grainOf(policy.limit), keyOf: keyMaker(prefix, policy) };
+/** All limits of a route. */
+export interface BoundLimits {
+  readonly list: readonly BoundLimit[];
+  /** The script's arguments for one decision under these limits. */
+  readonly args: readonly string[];
+}
+
+/** Binds the limits of one route; keys start with `prefix`. */
+export function bindLimits(prefix: string, policies: readonly LimitPolicy[]): BoundLimits {
+  const list = policies.map((policy) => {
+    return { policy, grain: grainOf(policy.limit), keyOf: keyMaker(prefix, policy) };
+  });
+  const numbers = list.flatMap(({ policy, grain }) => [
+    policy.limit,
+    policy.windowMs * 1_000,
+    grain,
+    policy.cost,
+  ]);
+  return { list, args: [list.length, ...numbers].map(String) };
 }
 
 function wholeSeconds(ms: number): number {
