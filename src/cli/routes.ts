@@ -1,0 +1,123 @@
+// `gatewarden routes`: every route with its guard and its limits, as a table.
+
+import { formatDiagnostics } from "../config/diagnostics.ts";
+import type { GatewayConfig, RoutePolicy } from "../config/gateway-config.ts";
+import { inspectConfig } from "../config/load.ts";
+import type { LimitPolicy } from "../rate-limit/policy.ts";
+import type { RouteMatch } from "../routing/policy.ts";
+
+export interface RoutesOptions {
+  /** Path of the file. */
+  readonly config: string;
+  readonly format: "text" | "json";
+}
+
+/** Prints the routes of a valid file and resolves with the exit code: 0 done, 1 the file is invalid. */
+export async function routes({ config: file, format }: RoutesOptions): Promise<number> {
+  const { config, diagnostics, source } = await inspectConfig(file, process.env);
+  if (config === undefined) {
+    const errors = diagnostics.filter((one) => one.severity === "error");
+    process.stderr.write(
+      formatDiagnostics({ diagnostics: errors, source }, "text", process.stderr.isTTY === true),
+    );
+    return 1;
+  }
+  const rows = config.routes.flatMap(rowsOf);
+  process.stdout.write(format === "json" ? `${JSON.stringify(rows, null, 2)}\n` : table(rows, config));
+  return 0;
+}
+
+/** One pattern of one route. */
+interface Row {
+  readonly methods: readonly string[];
+  readonly pattern: string;
+  readonly hosts: readonly string[];
+  readonly conditions: readonly string[];
+  readonly upstream: string;
+  readonly access: RoutePolicy["access"];
+  readonly guard: string;
+  readonly limits: readonly string[];
+  readonly route: string;
+  readonly line: number;
+}
+
+function rowsOf(route: RoutePolicy): Row[] {
+  return route.matches.map((match) => ({
+    methods: match.methods,
+    pattern: patternOf(match),
+    hosts: match.hosts,
+    conditions: [
+      ...match.headers.map(({ name, value }) => `${name}${value === undefined ? "" : `=${value}`}`),
+      ...match.query.map(({ name, value }) => `?${name}${value === undefined ? "" : `=${value}`}`),
+    ],
+    upstream: route.upstream,
+    access: route.access,
+    guard: guardOf(route),
+    limits: route.limits.map(limitText),
+    route: route.name,
+    line: route.line,
+  }));
+}
+
+function patternOf(match: RouteMatch): string {
+  const parts = match.segments.map((one) => (one.kind === "parameter" ? `:${one.name}` : one.value));
+  const path = `/${[...parts, ...(match.wildcard ? ["*"] : [])].join("/")}`;
+  return match.trailingSlash ? `${path}/` : path;
+}
+
+function guardOf({ access, auth, authz, ips }: RoutePolicy): string {
+  const parts: string[] = [];
+  if (access === "public") parts.push("public");
+  else
+    parts.push(
+      `${access === "optional" ? "optional " : ""}${auth.map((names) => names.join("+")).join(" or ")}`,
+    );
+  const { scopes, roles, require } = authz;
+  if (scopes !== undefined) parts.push(`scopes ${scopes.scopes.join(scopes.mode === "all" ? " + " : " | ")}`);
+  if (roles !== undefined) parts.push(`roles ${roles.roles.join(roles.mode === "all" ? " + " : " | ")}`);
+  parts.push(...require.map(({ text }) => text));
+  if (ips.allow.length > 0 || ips.deny.length > 0) parts.push("ips");
+  return parts.join(", ");
+}
+
+const UNITS = [
+  [86_400_000, "d"],
+  [3_600_000, "h"],
+  [60_000, "m"],
+  [1_000, "s"],
+] as const;
+
+function limitText({ limit, windowMs, subject, cost, onStoreFailure }: LimitPolicy): string {
+  const [length, unit] = UNITS.find(([ms]) => windowMs % ms === 0) ?? [1, "ms"];
+  const count = windowMs / length;
+  const name =
+    subject.by === "header"
+      ? `header:${subject.name}`
+      : subject.by === "claim"
+        ? `claim:${subject.path.join(".")}`
+        : subject.by;
+  const extra = `${cost === 1 ? "" : ` cost ${cost}`}${onStoreFailure === "local" ? "" : ` (store away: ${onStoreFailure})`}`;
+  return `${limit}/${count === 1 ? "" : count}${unit} per ${name}${extra}`;
+}
+
+function table(rows: readonly Row[], config: GatewayConfig): string {
+  const head = ["METHODS", "PATTERN", "UPSTREAM", "GUARD", "LIMITS", "LINE"];
+  const cells = rows.map((row) => [
+    row.methods.length === 0 ? "any" : row.methods.join(","),
+    `${row.hosts.join("|")}${row.pattern}${row.conditions.length === 0 ? "" : ` [${row.conditions.join(", ")}]`}`,
+    row.upstream,
+    row.guard,
+    row.limits.length === 0 ? "none" : row.limits.join("; "),
+    String(row.line),
+  ]);
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...cells.map((line) => line[column]?.length ?? 0)),
+  );
+  const lines = [head, ...cells].map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+  return `${lines.join("\n")}\n\n${config.routes.length} route${config.routes.length === 1 ? "" : "s"} in ${config.file}\n`;
+}

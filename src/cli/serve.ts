@@ -1,0 +1,46 @@
+// Runs a gateway in this process until a signal ends it.
+
+import type { AddressInfo } from "node:net";
+import { formatDiagnostics } from "../config/diagnostics.ts";
+import { loadConfig } from "../config/load.ts";
+import { GatewayFailure } from "../core/failure.ts";
+import { Gateway } from "../gateway.ts";
+
+/**
+ * Loads `file`, serves, and resolves with the exit code: 0 after an orderly end, 1 when the file is invalid or the
+ * address is taken. A second signal ends at once.
+ */
+export async function serve(
+  file: string,
+  onListening: (addresses: readonly AddressInfo[]) => void | Promise<void> = () => {},
+): Promise<number> {
+  const loaded = await loadConfig(file, process.env);
+  if (!loaded.ok) {
+    process.stderr.write(formatDiagnostics(loaded.error, "text", process.stderr.isTTY === true));
+    return 1;
+  }
+  const gateway = new Gateway(loaded.value);
+  const ended = untilSignal(gateway);
+  try {
+    await onListening(await gateway.start());
+  } catch (error) {
+    if (!(error instanceof GatewayFailure)) throw error;
+    process.stderr.write(`gatewarden: ${error.message}\n`);
+    return 1;
+  }
+  await ended;
+  return 0;
+}
+
+function untilSignal(gateway: Gateway): Promise<void> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    const onSignal = (): void => {
+      signals += 1;
+      if (signals > 1) process.exit(130);
+      gateway.stop().then(resolve, resolve);
+    };
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
+  });
+}
