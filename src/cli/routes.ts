@@ -87,9 +87,16 @@ const UNITS = [
   [1_000, "s"],
 ] as const;
 
+const PERIODS: ReadonlyMap<number, string> = new Map([
+  [1_000, "s"],
+  [60_000, "min"],
+  [3_600_000, "h"],
+  [86_400_000, "day"],
+]);
+
 function limitText({ limit, windowMs, subject, cost, onStoreFailure }: LimitPolicy): string {
   const [length, unit] = UNITS.find(([ms]) => windowMs % ms === 0) ?? [1, "ms"];
-  const count = windowMs / length;
+  const window = PERIODS.get(windowMs) ?? `${windowMs / length}${unit}`;
   const name =
     subject.by === "header"
       ? `header:${subject.name}`
@@ -97,7 +104,7 @@ function limitText({ limit, windowMs, subject, cost, onStoreFailure }: LimitPoli
         ? `claim:${subject.path.join(".")}`
         : subject.by;
   const extra = `${cost === 1 ? "" : ` cost ${cost}`}${onStoreFailure === "local" ? "" : ` (store away: ${onStoreFailure})`}`;
-  return `${limit}/${count === 1 ? "" : count}${unit} per ${name}${extra}`;
+  return `${limit}/${window} per ${name}${extra}`;
 }
 
 function table(rows: readonly Row[], config: GatewayConfig): string {

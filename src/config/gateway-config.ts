@@ -100,6 +100,8 @@ export interface GatewayConfig {
   readonly apiKeyHeaders: readonly string[];
   readonly roles: RoleTable;
   readonly identity: readonly (readonly [header: string, fact: IdentityFact])[];
+  /** Lower case: every header that a client must never set, whether or not the upstream is sent it. */
+  readonly identityNames: readonly string[];
   readonly upstreams: readonly UpstreamPolicy[];
   readonly routes: readonly RoutePolicy[];
   readonly logs: LogPolicy;

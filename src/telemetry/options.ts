@@ -7,13 +7,22 @@ const value = z.union([z.string(), z.number(), z.boolean()], "expected text, a n
 /** The `logs` section. */
 export const logsOption = z
   .strictObject({
-    level: z.enum(["debug", "info", "warn", "error"]).describe("Least level that is written; info unless said").optional(),
+    level: z
+      .enum(["debug", "info", "warn", "error"])
+      .describe("Least level that is written; info unless said")
+      .optional(),
     access: z
       .string()
-      .regex(/^(?:all|denied|off|(?:100|[1-9]?\d)(?:\.\d{1,3})?%)$/, "expected all, denied, off, or a share such as 10%")
+      .regex(
+        /^(?:all|denied|off|(?:100|[1-9]?\d)(?:\.\d{1,3})?%)$/,
+        "expected all, denied, off, or a share such as 10%",
+      )
       .describe("Which requests get an access line")
       .optional(),
-    decisions: z.enum(["all", "denied", "off"]).describe("Which requests get a decision line; denied unless said").optional(),
+    decisions: z
+      .enum(["all", "denied", "off"])
+      .describe("Which requests get a decision line; denied unless said")
+      .optional(),
     fields: z.record(z.string(), value).describe("Constant members of every line").optional(),
   })
   .describe("What is logged");

@@ -1,0 +1,71 @@
+// The shapes of scopes, roles, requirements and address rules in gateway.yaml.
+
+import * as z from "zod";
+import { isScopeToken } from "../core/scope.ts";
+import { NAME, NAME_HINT } from "../core/wording.ts";
+
+const SCOPE_HINT = "expected a scope: printable ASCII without spaces, double quotes and backslashes";
+
+const scope = z.string().refine(isScopeToken, SCOPE_HINT);
+const role = z.string().regex(/^[\x21-\x7e]{1,128}$/, "expected a role: printable ASCII without spaces");
+
+/** A list of scopes that a key or a role holds. */
+export const heldScopes = z.array(scope);
+
+/** A list of roles that a key holds. */
+export const heldRoles = z.array(role);
+
+const SCOPES_HINT = "expected a list of scopes (all are needed), or {any: [...]} or {all: [...]}";
+const ROLES_HINT = "expected a list of roles (all are needed), or {any: [...]} or {all: [...]}";
+
+/** `scopes` of a route. */
+export const scopesOption = z
+  .union(
+    [
+      z.array(scope).min(1),
+      z.strictObject({ any: z.array(scope).min(1).optional(), all: z.array(scope).min(1).optional() }),
+    ],
+    SCOPES_HINT,
+  )
+  .describe("Scopes that the caller needs: a list means all of them");
+
+/** `roles` of a route. */
+export const rolesOption = z
+  .union(
+    [
+      z.array(role).min(1),
+      z.strictObject({ any: z.array(role).min(1).optional(), all: z.array(role).min(1).optional() }),
+    ],
+    ROLES_HINT,
+  )
+  .describe("Roles that the caller needs: a list means all of them");
+
+const requiredValue = z.union([z.string(), z.number(), z.boolean()], "expected a value or `:parameter`");
+
+/** `require` of a route. */
+export const requireOption = z
+  .record(
+    z.string(),
+    z.union(
+      [requiredValue, z.array(requiredValue).min(1)],
+      "expected a value, `:parameter`, or a list of values",
+    ),
+  )
+  .describe("Facts of the caller that have to equal a path parameter or one of some values");
+
+const ranges = z.array(z.string()).min(1);
+
+/** `ips` of a route. */
+export const ipsOption = z
+  .strictObject({
+    allow: ranges.describe("Addresses and CIDR ranges that may call; all others are refused").optional(),
+    deny: ranges.describe("Addresses and CIDR ranges that are refused, even when allowed").optional(),
+  })
+  .describe("Client addresses that may use the route");
+
+/** One entry of the `roles` section. */
+export const roleShape = {
+  scopes: heldScopes.describe("Scopes that the role gives").optional(),
+  tier: z.string().regex(NAME, NAME_HINT).describe("Tier of principals with this role").optional(),
+  inherits: z.array(z.string()).min(1).describe("Roles whose scopes this one has too").optional(),
+};

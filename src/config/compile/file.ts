@@ -1,0 +1,136 @@
+// Compiles a whole file, section by section, in the order in which sections refer to each other.
+
+import * as z from "zod";
+import { notYet } from "../../core/wording.ts";
+import type { CorsPolicy, GatewayConfig } from "../gateway-config.ts";
+import { corsOption } from "../options.ts";
+import { kindOf, type Place, readValue, reportUnknownKey } from "../read.ts";
+import type { Report } from "../report.ts";
+import { FORMAT_VERSION, LATER, sections } from "../sections.ts";
+import { nearest } from "../suggest.ts";
+import type { MapEntry, MapNode, TreeNode } from "../tree.ts";
+import { compileApiKeyHeaders, compileApiKeys } from "./api-keys.ts";
+import { compileCors } from "./cors.ts";
+import { compileIdentity } from "./identity.ts";
+import { compileIssuers } from "./issuers.ts";
+import { compileRoles } from "./roles.ts";
+import { compileRoutes } from "./routes.ts";
+import {
+  compileDrain,
+  compileHealth,
+  compileListen,
+  compileLogs,
+  compilePaths,
+  compileRedis,
+  compileServerLimits,
+  compileTrustedProxies,
+} from "./server.ts";
+import { checkUnused } from "./unused.ts";
+import { compileUpstreams } from "./upstreams.ts";
+
+type SectionName = keyof typeof sections;
+
+const SECTION_NAMES = Object.keys(sections);
+
+/** The configuration that the tree describes. With errors in the report it is incomplete and must not be used. */
+export async function compileFile(report: Report, root: TreeNode): Promise<GatewayConfig | undefined> {
+  if (root.kind !== "map") {
+    report.add(root.at, [], "type_invalid", `expected a map of sections, found ${kindOf(root)}`);
+    return undefined;
+  }
+  checkSections(report, root);
+  const place = (name: SectionName): Place | undefined => sectionAt(root, name);
+  const paths = compilePaths(report, place("paths"));
+  const health = compileHealth(report, place("health"), paths);
+  const issuers = await compileIssuers(report, place("issuers"));
+  const roles = compileRoles(report, place("roles"));
+  const apiKeys = compileApiKeys(report, place("apiKeys"), roles);
+  const keyHeaders = compileApiKeyHeaders(report, place("apiKeyHeaders"));
+  const identity = compileIdentity(report, place("identity"));
+  const upstreams = compileUpstreams(report, place("upstreams"));
+  const routes = compileRoutes(
+    report,
+    { defaults: place("defaults"), routes: place("routes") },
+    {
+      verifiers: { issuers: namesIn(place("issuers")) },
+      roles,
+      upstreams: upstreams.names,
+      paths,
+      keyHeaders,
+      identityNames: identity.names,
+      cors: globalCors(report, place("cors"), keyHeaders),
+      ownPaths: health === undefined ? [] : [health.live, health.ready],
+    },
+  );
+  if (!report.failed) checkUnused(report, root, routes);
+  return {
+    file: report.file,
+    listen: compileListen(report, place("listen")),
+    health,
+    trustedProxies: compileTrustedProxies(report, place("trustedProxies")),
+    limits: compileServerLimits(report, place("limits")),
+    paths,
+    drain: compileDrain(report, place("drain")),
+    redis: compileRedis(report, place("redis")),
+    issuers,
+    apiKeys,
+    apiKeyHeaders: keyHeaders,
+    roles,
+    identity: identity.mapping,
+    identityNames: identity.names,
+    upstreams: upstreams.policies,
+    routes,
+    logs: compileLogs(report, place("logs")),
+    legacyRateLimitHeaders: legacyHeaders(report, place("legacyRateLimitHeaders")),
+  };
+}
+
+/** The section called `name`, or the one whose misspelt name was probably meant to be that. */
+function sectionAt(root: MapNode, name: SectionName): Place | undefined {
+  const isIt = ({ key }: MapEntry): boolean => key === name;
+  const isMeant = ({ key }: MapEntry): boolean =>
+    !Object.hasOwn(sections, key) && nearest(key, SECTION_NAMES) === name;
+  const entry = root.entries.find(isIt) ?? root.entries.find(isMeant);
+  return entry && { node: entry.value, path: [name] };
+}
+
+function checkSections(report: Report, root: MapNode): void {
+  for (const { key, keyAt, value } of root.entries) {
+    if (!Object.hasOwn(sections, key)) reportUnknownKey(report, keyAt, [key], key, SECTION_NAMES);
+    else if (Object.hasOwn(LATER, key)) report.add(keyAt, [key], "not_supported_yet", notYet(key));
+    else if (key === "version" && !(value.kind === "scalar" && value.value === FORMAT_VERSION)) {
+      report.add(
+        value.at,
+        [key],
+        "value_invalid",
+        `this program reads version ${FORMAT_VERSION} of the file format`,
+        {
+          hint: "a file of a later version needs a later program",
+        },
+      );
+    }
+  }
+  for (const name of ["upstreams", "routes"] as const) {
+    if (sectionAt(root, name) === undefined)
+      report.add(root.at, [name], "required_key", `\`${name}\` is required`);
+  }
+}
+
+function namesIn(place: Place | undefined): ReadonlySet<string> {
+  return new Set(place?.node.kind === "map" ? place.node.entries.map((entry) => entry.key) : []);
+}
+
+function globalCors(
+  report: Report,
+  place: Place | undefined,
+  keyHeaders: readonly string[],
+): CorsPolicy | undefined {
+  if (place === undefined) return undefined;
+  const field = { ...place, value: readValue(report, place, corsOption), present: true };
+  const cors = compileCors(report, field, keyHeaders);
+  return cors === "off" ? undefined : cors;
+}
+
+function legacyHeaders(report: Report, place: Place | undefined): boolean {
+  return place === undefined ? false : (readValue(report, place, z.boolean()) ?? false);
+}

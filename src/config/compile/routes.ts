@@ -1,0 +1,237 @@
+// Compiles `routes`: what each one matches, what guards it, and that no two of them claim the same request.
+
+import type { AuthzPolicy, RoleTable } from "../../authz/policy.ts";
+import { foldName } from "../../core/fields.ts";
+import type { PathRules } from "../../core/request-target.ts";
+import type { AuthRule, CorsPolicy, RoutePolicy } from "../gateway-config.ts";
+import { defaultsShape, routeShape } from "../options.ts";
+import { type Field, type FieldsOf, type Place, readFields } from "../read.ts";
+import type { Report } from "../report.ts";
+import { compileAuth, type Verifiers } from "./auth.ts";
+import { compileAuthz, compileIps } from "./authz.ts";
+import { compileCors } from "./cors.ts";
+import { listEntries } from "./entries.ts";
+import { compileEdits } from "./field-edits.ts";
+import { compileLimits, nameLimits, SharedLimits, type UnnamedLimit } from "./limits.ts";
+import { commonParameters, compileMatches, compileStripPrefix, type PlacedMatch } from "./matches.ts";
+import { checkOverlaps } from "./overlaps.ts";
+import { compileTimeouts } from "./upstreams.ts";
+
+/** What routes refer to. */
+export interface RouteSurroundings {
+  readonly verifiers: Verifiers;
+  readonly roles: RoleTable;
+  readonly upstreams: ReadonlyMap<string, number>;
+  readonly paths: PathRules & { readonly caseSensitive: boolean };
+  readonly keyHeaders: readonly string[];
+  /** Lower case. */
+  readonly identityNames: readonly string[];
+  /** Global `cors`. */
+  readonly cors: CorsPolicy | undefined;
+  /** Paths that the gateway answers itself. */
+  readonly ownPaths: readonly string[];
+}
+
+type RouteFields = FieldsOf<typeof routeShape>;
+type GuardFields = FieldsOf<typeof defaultsShape>;
+type GuardKey = keyof typeof defaultsShape;
+
+/** A compiled route with its matches' places. */
+interface Compiled {
+  readonly policy: RoutePolicy;
+  readonly matches: readonly PlacedMatch[];
+}
+
+/** `defaults` and `routes`. Routes with mistakes may be incomplete; they were reported. */
+export function compileRoutes(
+  report: Report,
+  places: { readonly defaults: Place | undefined; readonly routes: Place | undefined },
+  surroundings: RouteSurroundings,
+): readonly RoutePolicy[] {
+  const nothing: Place = { node: { kind: "map", at: 0, entries: [] }, path: ["defaults"] };
+  const defaults = readFields(report, places.defaults ?? nothing, defaultsShape);
+  if (defaults === undefined || places.routes === undefined) return [];
+  const entries = listEntries(report, places.routes);
+  if (places.routes.node.kind === "list" && entries.length === 0) {
+    report.add(places.routes.node.at, places.routes.path, "list_empty", "at least one route is needed");
+  }
+  const compiler = new RouteCompiler(report, defaults, surroundings);
+  const compiled = entries.flatMap((entry) => compiler.compile(entry));
+  compiler.finish(compiled);
+  return compiled.map(({ policy }) => policy);
+}
+
+class RouteCompiler {
+  readonly #report: Report;
+  readonly #defaults: GuardFields;
+  readonly #around: RouteSurroundings;
+  readonly #names = new Map<string, number>();
+  readonly #shared: SharedLimits;
+  readonly #reserved: ReadonlySet<string>;
+
+  constructor(report: Report, defaults: GuardFields, surroundings: RouteSurroundings) {
+    this.#report = report;
+    this.#defaults = defaults;
+    this.#around = surroundings;
+    this.#shared = new SharedLimits(report);
+    this.#reserved = new Set(surroundings.identityNames.map(foldName));
+  }
+
+  compile(entry: Place): Compiled[] {
+    const report = this.#report;
+    const fields = readFields(report, entry, routeShape);
+    if (fields === undefined) return [];
+    const matches = compileMatches(report, fields, this.#around.paths);
+    const name = this.#nameOf(fields, matches);
+    const guard = this.#guard(entry, fields, commonParameters(matches));
+    const limits = this.#limits(fields);
+    const headers = this.#own(fields, "headers");
+    const policy: RoutePolicy = {
+      name,
+      line: report.place(entry.node.at).line,
+      matches: matches.map(({ match }) => match),
+      upstream: this.#upstream(fields),
+      ...guard,
+      ips: compileIps(report, this.#own(fields, "ips")),
+      limits: nameLimits(limits, name),
+      cors: this.#cors(fields),
+      stripPrefix: compileStripPrefix(report, fields.stripPrefix, matches, this.#around.paths),
+      request: compileEdits(report, headers, "request", this.#reserved),
+      response: compileEdits(report, headers, "response", new Set()),
+      timeouts: {
+        ...compileTimeouts(report, this.#defaults.timeouts),
+        ...compileTimeouts(report, fields.timeouts),
+      },
+      forwardCredentials: this.#own(fields, "forwardCredentials").value ?? false,
+    };
+    return [{ policy, matches }];
+  }
+
+  /** What can only be judged with all routes known. */
+  finish(compiled: readonly Compiled[]): void {
+    const matches = compiled.map((one) => one.matches);
+    checkOverlaps(this.#report, matches, this.#around.paths.caseSensitive, this.#around.ownPaths);
+    this.#shared.checkAgainst(new Set(compiled.map(({ policy }) => policy.name)));
+  }
+
+  /** The route's own field, or that of `defaults`. */
+  #own<K extends GuardKey>(fields: RouteFields, key: K): GuardFields[K] {
+    // Both shapes hold the same schema under this key.
+    return fields[key].present ? (fields[key] as GuardFields[K]) : this.#defaults[key];
+  }
+
+  #nameOf(fields: RouteFields, matches: readonly PlacedMatch[]): string {
+    const given = fields.name.value;
+    const wanted = given ?? matches[0]?.match.text ?? "";
+    const first = this.#names.get(wanted);
+    if (first === undefined) {
+      this.#names.set(wanted, fields.name.present ? fields.name.node.at : fields.match.node.at);
+      return wanted;
+    }
+    if (given !== undefined) {
+      this.#report.add(
+        fields.name.node.at,
+        fields.name.path,
+        "duplicate_name",
+        "another route has this name already",
+        {
+          relatedAt: first,
+        },
+      );
+      return wanted;
+    }
+    // Routes that differ in their host or header conditions may share a pattern.
+    let number = 2;
+    while (this.#names.has(`${wanted} #${number}`)) number++;
+    this.#names.set(`${wanted} #${number}`, fields.match.node.at);
+    return `${wanted} #${number}`;
+  }
+
+  #upstream(fields: RouteFields): string {
+    const name = fields.to.value;
+    if (name === undefined) return "";
+    if (!this.#around.upstreams.has(name)) {
+      const { node, path } = fields.to;
+      this.#report.addUnknown(
+        node.at,
+        path,
+        "unknown_reference",
+        "no upstream of this name is declared",
+        name,
+        this.#around.upstreams.keys(),
+      );
+    }
+    return name;
+  }
+
+  #guard(
+    entry: Place,
+    fields: RouteFields,
+    parameters: ReadonlySet<string>,
+  ): Pick<RoutePolicy, "access" | "auth" | "credentials" | "authz"> {
+    const credentials = this.#own(fields, "credentials").value ?? "single";
+    if (fields.public.value === true) {
+      this.#refuseGuards(fields);
+      return {
+        access: "public",
+        auth: [],
+        credentials,
+        authz: { scopes: undefined, roles: undefined, require: [] },
+      };
+    }
+    const auth: AuthRule | undefined = compileAuth(
+      this.#report,
+      this.#own(fields, "auth"),
+      this.#around.verifiers,
+    );
+    if (
+      !fields.auth.present &&
+      !this.#defaults.auth.present &&
+      !(fields.public.present && fields.public.value === undefined)
+    ) {
+      this.#report.add(entry.node.at, entry.path, "route_unguarded", "the route has no guard", {
+        hint: "say `auth: [...]` here or in `defaults`, or `public: true` to open it to everyone",
+      });
+    }
+    const authz: AuthzPolicy = compileAuthz(
+      this.#report,
+      { scopes: this.#own(fields, "scopes"), roles: this.#own(fields, "roles"), require: fields.require },
+      this.#around.roles,
+      parameters,
+    );
+    return {
+      access: fields.optional.value === true ? "optional" : "guarded",
+      auth: auth ?? [],
+      credentials,
+      authz,
+    };
+  }
+
+  #refuseGuards(fields: RouteFields): void {
+    for (const key of ["auth", "optional", "scopes", "roles", "require"] as const) {
+      const field: Field<unknown> = fields[key];
+      if (!field.present || (key === "optional" && field.value === false)) continue;
+      this.#report.add(
+        field.node.at,
+        field.path,
+        "conflict",
+        `\`public: true\` and \`${key}\` contradict each other`,
+        {
+          relatedAt: fields.public.node.at,
+          hint: "remove one of them",
+        },
+      );
+    }
+  }
+
+  #limits(fields: RouteFields): readonly UnnamedLimit[] {
+    const limits = compileLimits(this.#report, this.#own(fields, "limit"));
+    for (const limit of limits) this.#shared.add(limit);
+    return limits;
+  }
+
+  #cors(fields: RouteFields): CorsPolicy | undefined {
+    const cors = compileCors(this.#report, this.#own(fields, "cors"), this.#around.keyHeaders);
+    return cors === "off" ? undefined : (cors ?? this.#around.cors);
+  }
+}

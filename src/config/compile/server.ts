@@ -1,0 +1,243 @@
+// Compiles what concerns the gateway's own server: addresses, limits of requests, paths, drain, health, Redis, logs.
+
+import type { AddressRange } from "../../core/address.ts";
+import { canonicalPath, type PathRules } from "../../core/request-target.ts";
+import { logsOption } from "../../telemetry/options.ts";
+import type {
+  GatewayConfig,
+  ListenAddress,
+  LogPolicy,
+  RedisPolicy,
+  ServerLimits,
+} from "../gateway-config.ts";
+import {
+  drainShape,
+  healthOption,
+  limitsShape,
+  listenOption,
+  pathsShape,
+  redisOption,
+  redisShape,
+  trustedProxiesOption,
+} from "../options.ts";
+import { type Place, readFields, readValue } from "../read.ts";
+import type { Report } from "../report.ts";
+import { checkRange, durationOf, listEntries, partOf, rangeAt, sizeOf } from "./entries.ts";
+
+const MOST_TIMEOUT_MS = 24 * 3_600_000;
+
+/** `listen`. */
+export function compileListen(report: Report, place: Place | undefined): readonly ListenAddress[] {
+  if (place === undefined) return [{ host: "0.0.0.0", port: 8080 }];
+  if (readValue(report, place, listenOption) === undefined) return [];
+  const places = place.node.kind === "list" ? listEntries(report, place) : [place];
+  const seen = new Map<string, number>();
+  return places.flatMap((one) => {
+    const address = one.node.kind === "map" ? addressBelow(one) : one;
+    const text = address.node.kind === "scalar" ? String(address.node.value) : "";
+    const parsed = parseListen(text);
+    if (parsed === undefined) {
+      report.add(
+        address.node.at,
+        address.path,
+        "value_invalid",
+        "expected host:port such as 0.0.0.0:8080, [::1]:8080 or :8080",
+      );
+      return [];
+    }
+    const key = `${parsed.host} ${parsed.port}`;
+    const first = seen.get(key);
+    if (first !== undefined && parsed.port !== 0) {
+      report.add(address.node.at, address.path, "duplicate_value", "this address is listed twice", {
+        relatedAt: first,
+      });
+    }
+    seen.set(key, address.node.at);
+    return [parsed];
+  });
+}
+
+function addressBelow(place: Place): Place {
+  const entry =
+    place.node.kind === "map" ? place.node.entries.find((one) => one.key === "address") : undefined;
+  return entry === undefined ? place : { node: entry.value, path: [...place.path, "address"] };
+}
+
+function parseListen(text: string): ListenAddress | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9.-]{0,253})):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) return undefined;
+  return { host: match[1] ?? (match[2] === "" ? "0.0.0.0" : (match[2] ?? "0.0.0.0")), port };
+}
+
+/** `health`. */
+export function compileHealth(
+  report: Report,
+  place: Place | undefined,
+  rules: PathRules,
+): GatewayConfig["health"] {
+  const value = place === undefined ? {} : readValue(report, place, healthOption);
+  if (value === undefined || value === false) return undefined;
+  const live = value.live ?? "/healthz";
+  const ready = value.ready ?? "/readyz";
+  for (const [key, path] of [
+    ["live", live],
+    ["ready", ready],
+  ] as const) {
+    const canonical = canonicalPath(path, rules);
+    if (place === undefined || (path.startsWith("/") && canonical.ok && canonical.value === path)) continue;
+    report.add(
+      place.node.at,
+      [...place.path, key],
+      "value_invalid",
+      "expected a canonical path such as /healthz",
+    );
+  }
+  if (place !== undefined && live === ready) {
+    report.add(place.node.at, place.path, "duplicate_value", "`live` and `ready` need paths of their own");
+  }
+  return { live, ready };
+}
+
+/** `trustedProxies`. */
+export function compileTrustedProxies(report: Report, place: Place | undefined): readonly AddressRange[] {
+  const values = place === undefined ? undefined : readValue(report, place, trustedProxiesOption);
+  if (place === undefined || values === undefined) return [];
+  const field = { ...place, value: values, present: true };
+  return values.flatMap((text, index) => {
+    const { node, path } = partOf(field, index);
+    const range = rangeAt(report, { node, path }, text);
+    if (range?.prefix === 0) {
+      report.add(
+        node.at,
+        path,
+        "range_too_wide",
+        "this range trusts every address, so any client could choose its own",
+        {
+          hint: "list the addresses of the proxies in front of the gateway",
+        },
+      );
+    }
+    return range === undefined ? [] : [range];
+  });
+}
+
+/** `limits`. */
+export function compileServerLimits(report: Report, place: Place | undefined): ServerLimits {
+  const fields = readFields(report, place ?? NOTHING, limitsShape);
+  if (fields === undefined) return compileServerLimits(report, undefined);
+  const limits: ServerLimits = {
+    headersBytes: sizeOf(fields.headers, 16 * 1024),
+    headerCount: fields.headerCount.value ?? 100,
+    bodyBytes: sizeOf(fields.body, 10 * 1024 ** 2),
+    urlBytes: sizeOf(fields.url, 8 * 1024),
+    headerTimeoutMs: durationOf(fields.headerTimeout, 10_000),
+    requestTimeoutMs: durationOf(fields.requestTimeout, 60_000),
+    idleTimeoutMs: durationOf(fields.idleTimeout, 75_000),
+    connections: fields.connections.value ?? 10_000,
+    inFlight: fields.inFlight.value ?? 5_000,
+  };
+  checkRange(report, fields.headers, limits.headersBytes, [1024, 1024 ** 2], "expected 1KiB to 1MiB");
+  checkRange(report, fields.url, limits.urlBytes, [128, 1024 ** 2], "expected 128B to 1MiB");
+  for (const key of ["headerTimeout", "requestTimeout", "idleTimeout"] as const) {
+    checkRange(report, fields[key], limits[`${key}Ms`], [1, MOST_TIMEOUT_MS], "expected 1ms to 24h");
+  }
+  if (limits.headerTimeoutMs > limits.requestTimeoutMs) {
+    const wrong = fields.headerTimeout.present ? fields.headerTimeout : fields.requestTimeout;
+    report.add(
+      wrong.node.at,
+      wrong.path,
+      "conflict",
+      "`headerTimeout` can't be longer than `requestTimeout`",
+    );
+  }
+  if (limits.urlBytes > limits.headersBytes) {
+    const wrong = fields.url.present ? fields.url : fields.headers;
+    report.add(
+      wrong.node.at,
+      wrong.path,
+      "conflict",
+      "`url` can't be larger than `headers`, which the target counts towards",
+    );
+  }
+  return limits;
+}
+
+/** `paths`. */
+export function compilePaths(report: Report, place: Place | undefined): GatewayConfig["paths"] {
+  const fields = readFields(report, place ?? NOTHING, pathsShape);
+  return {
+    encodedSlash: fields?.encodedSlash.value ?? "refuse",
+    semicolon: fields?.semicolon.value ?? "refuse",
+    duplicateSlash: fields?.duplicateSlash.value ?? "refuse",
+    caseSensitive: fields?.caseSensitive.value ?? true,
+  };
+}
+
+/** `drain`. */
+export function compileDrain(report: Report, place: Place | undefined): GatewayConfig["drain"] {
+  const fields = readFields(report, place ?? NOTHING, drainShape);
+  if (fields === undefined) return { delayMs: 0, timeoutMs: 30_000 };
+  const drain = { delayMs: durationOf(fields.delay, 0), timeoutMs: durationOf(fields.timeout, 30_000) };
+  checkRange(report, fields.delay, drain.delayMs, [0, MOST_TIMEOUT_MS], "expected at most 24h");
+  checkRange(report, fields.timeout, drain.timeoutMs, [0, MOST_TIMEOUT_MS], "expected at most 24h");
+  return drain;
+}
+
+/** `redis`. */
+export function compileRedis(report: Report, place: Place | undefined): RedisPolicy | undefined {
+  if (place === undefined) return undefined;
+  if (place.node.kind === "scalar") {
+    const url = readValue(report, place, redisOption);
+    return typeof url === "string" ? redisPolicy(report, place, url) : undefined;
+  }
+  const fields = readFields(report, place, redisShape);
+  if (fields?.url.value === undefined) return undefined;
+  const policy = redisPolicy(report, fields.url, fields.url.value);
+  const timeoutMs = durationOf(fields.timeout, 50);
+  checkRange(report, fields.timeout, timeoutMs, [1, 10_000], "expected 1ms to 10s");
+  return policy === undefined ? undefined : { ...policy, prefix: fields.prefix.value ?? "gw", timeoutMs };
+}
+
+function redisPolicy(report: Report, { node, path }: Place, url: string): RedisPolicy | undefined {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === "") {
+    report.add(node.at, path, "value_invalid", "expected a URL such as redis://host:6379/0 or rediss://…");
+    return undefined;
+  }
+  return { url, prefix: "gw", timeoutMs: 50 };
+}
+
+// Members that every log line has by itself.
+const LOG_MEMBERS = new Set(["type", "time", "level", "msg", "requestId", "pid", "hostname"]);
+
+/** `logs`. */
+export function compileLogs(report: Report, place: Place | undefined): LogPolicy {
+  const value = place === undefined ? {} : (readValue(report, place, logsOption) ?? {});
+  const fields: Record<string, string> = {};
+  for (const [name, text] of Object.entries(value.fields ?? {})) {
+    if (LOG_MEMBERS.has(name)) {
+      report.add(
+        place?.node.at ?? 0,
+        [...(place?.path ?? []), "fields", name],
+        "conflict",
+        "every line has a member of this name already",
+      );
+    }
+    fields[name] = String(text);
+  }
+  return {
+    level: value.level ?? "info",
+    access: accessShare(value.access ?? "all"),
+    decisions: value.decisions ?? "denied",
+    fields,
+  };
+}
+
+function accessShare(text: string): number | "denied" {
+  if (text === "denied") return "denied";
+  if (text === "all") return 1;
+  return text === "off" ? 0 : Math.min(1, Number(text.slice(0, -1)) / 100);
+}
+
+const NOTHING: Place = { node: { kind: "map", at: 0, entries: [] }, path: [] };

@@ -1,0 +1,91 @@
+// From the text of a file to its tree: parser faults become diagnostics, keys are checked for repetition and poison.
+
+import { DEEPEST, tooDeepAt } from "./prescan.ts";
+import type { DiagnosticCode, Report } from "./report.ts";
+import type { MapNode, Path, TreeNode } from "./tree.ts";
+import type { ParseFault } from "./yaml-child.ts";
+import { parseYaml } from "./yaml-parse.ts";
+
+// Names that mean something on every JavaScript object; no section needs them.
+const RESERVED = new Set(["__proto__", "constructor", "prototype"]);
+
+const FAULT_CODES: Readonly<Record<ParseFault["kind"], DiagnosticCode>> = {
+  syntax: "yaml_syntax",
+  documents: "yaml_documents",
+  alias: "yaml_alias",
+  tag: "yaml_tag",
+  secret_tag: "not_supported_yet",
+  key: "key_invalid",
+  merge_key: "yaml_merge_key",
+  depth: "yaml_too_complex",
+};
+
+/** The checked tree of the report's source; undefined when there is none to go on with. */
+export async function readDocument(report: Report): Promise<TreeNode | undefined> {
+  const { source } = report;
+  const deepAt = tooDeepAt(source);
+  if (deepAt !== undefined) {
+    report.add(deepAt, [], "yaml_too_complex", `nested deeper than ${DEEPEST} levels`);
+    return undefined;
+  }
+  const { root, faults } = await parseYaml(source);
+  for (const fault of faults) addFault(report, fault);
+  if (root === null) {
+    if (faults.length === 0) {
+      report.add(0, [], "file_empty", "the file holds no configuration", {
+        hint: "at least `upstreams` and `routes` are needed; `gatewarden init` writes an example",
+      });
+    }
+    return undefined;
+  }
+  checkKeys(report, root, []);
+  return root;
+}
+
+function addFault(report: Report, fault: ParseFault): void {
+  const at = Math.min(fault.at, report.source.length);
+  if (fault.kind === "secret_tag") {
+    report.add(at, [], "not_supported_yet", "`!secret` is not supported yet", {
+      hint: "take the value from the environment or a file: ${VAR} or ${file:path}",
+    });
+    return;
+  }
+  if (fault.kind === "documents") {
+    report.add(at, [], "yaml_documents", "the file holds more than one document; one is expected");
+    return;
+  }
+  const hint = hintFor(report, fault, at);
+  report.add(at, [], FAULT_CODES[fault.kind], fault.message, hint === undefined ? {} : { hint });
+}
+
+function hintFor(report: Report, fault: ParseFault, at: number): string | undefined {
+  if (fault.kind === "merge_key") return "use `defaults`, or write the keys out";
+  if (fault.kind === "tag") return "remove the tag; values have the type that their key asks for";
+  if (fault.kind !== "syntax") return undefined;
+  const start = report.source.lastIndexOf("\n", at - 1) + 1;
+  const line = report.source.slice(start).split("\n", 1)[0] ?? "";
+  if (/^\s*\t/.test(line)) return "indent with spaces; YAML allows no tabs there";
+  if (/[{[,].*[^"']\$\{/.test(line)) return 'inside { } and [ ] put quotes around a variable: "${VAR}"';
+  return undefined;
+}
+
+function checkKeys(report: Report, node: TreeNode, path: Path): void {
+  if (node.kind === "list")
+    for (const [index, item] of node.items.entries()) checkKeys(report, item, [...path, index]);
+  if (node.kind === "map") checkMap(report, node, path);
+}
+
+function checkMap(report: Report, node: MapNode, path: Path): void {
+  const seen = new Map<string, number>();
+  for (const { key, keyAt, value } of node.entries) {
+    const first = seen.get(key);
+    if (first !== undefined) {
+      report.add(keyAt, [...path, key], "duplicate_key", "this key stands twice in one map", {
+        relatedAt: first,
+      });
+    }
+    if (RESERVED.has(key)) report.add(keyAt, path, "key_reserved", "this key is reserved and can't be used");
+    seen.set(key, first ?? keyAt);
+    checkKeys(report, value, [...path, key]);
+  }
+}

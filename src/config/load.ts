@@ -1,0 +1,46 @@
+// Loads gateway.yaml: read, parse, substitute, check, compile. Nothing is thrown for a bad file; every mistake is told.
+
+import { err, ok, type Result } from "../core/result.ts";
+import { compileFile } from "./compile/file.ts";
+import { readDocument } from "./document.ts";
+import { deepFreeze } from "./freeze.ts";
+import type { GatewayConfig } from "./gateway-config.ts";
+import { type ConfigError, type Diagnostic, Report } from "./report.ts";
+import { MOST_FILE_BYTES, readText } from "./source.ts";
+import { type Environment, substitute } from "./substitute.ts";
+
+/** What came of a file: its configuration when it has no errors, and everything there is to say about it. */
+export interface Inspection extends ConfigError {
+  /** Deeply frozen; undefined when there are errors. */
+  readonly config: GatewayConfig | undefined;
+  /** Errors and warnings. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Loads a file and also tells its warnings. Never rejects. */
+export async function inspectConfig(file: string, environment: Environment): Promise<Inspection> {
+  const read = await readText(file, MOST_FILE_BYTES);
+  if (!read.ok) {
+    const report = new Report(file, "");
+    report.add(0, [], read.error.code, `the file can't be used: ${read.error.message}`);
+    return { config: undefined, diagnostics: report.diagnostics, source: "" };
+  }
+  const report = new Report(file, read.value.text);
+  const root = await readDocument(report);
+  const config = root && (await compileFile(report, await substitute(report, root, environment)));
+  return {
+    config: config === undefined || report.failed ? undefined : deepFreeze(config),
+    diagnostics: report.diagnostics,
+    source: report.source,
+  };
+}
+
+/** The configuration of a file, deeply frozen, or every mistake in it. Never rejects. */
+export async function loadConfig(
+  file: string,
+  environment: Environment,
+): Promise<Result<GatewayConfig, ConfigError>> {
+  const { config, diagnostics, source } = await inspectConfig(file, environment);
+  if (config !== undefined) return ok(config);
+  return err({ diagnostics: diagnostics.filter((one) => one.severity === "error"), source });
+}

@@ -1,0 +1,175 @@
+// The shapes of the sections that belong to no other room, and of a route as a whole.
+
+import * as z from "zod";
+import { authOption, credentialsOption } from "../authn/options.ts";
+import { ipsOption, requireOption, rolesOption, scopesOption } from "../authz/options.ts";
+import { DURATION, DURATION_HINT, SIZE, SIZE_HINT } from "../core/units.ts";
+import { NAME, NAME_HINT, notYet } from "../core/wording.ts";
+import { limitOption } from "../rate-limit/options.ts";
+import { matchOption, methodsOption } from "../routing/options.ts";
+import { headersOption, timeoutsOption } from "../upstream/options.ts";
+
+const duration = z.string().regex(DURATION, DURATION_HINT);
+const size = z.string().regex(SIZE, SIZE_HINT);
+const count = z.int().min(1).max(1_000_000);
+const later = (key: string) => z.never(notYet(key)).optional();
+
+const address = z.string().describe("host:port, or :port for every IPv4 address");
+const listener = z.strictObject({
+  address,
+  tls: later("tls"),
+  http2: later("http2"),
+  redirectToHttps: later("redirectToHttps"),
+});
+const LISTEN_HINT = "expected an address such as 0.0.0.0:8080, a map with `address`, or a list of them";
+
+/** Where the gateway listens. */
+export const listenOption = z
+  .union([address, listener, z.array(z.union([address, listener], LISTEN_HINT)).min(1)], LISTEN_HINT)
+  .describe("Addresses that the gateway listens on; 0.0.0.0:8080 unless said");
+
+export const healthOption = z
+  .union(
+    [z.literal(false), z.strictObject({ live: z.string().optional(), ready: z.string().optional() })],
+    "expected {live: /healthz, ready: /readyz}, or false",
+  )
+  .describe("Paths that answer load balancers on the traffic port");
+
+export const trustedProxiesOption = z
+  .array(z.string())
+  .describe("Addresses and CIDR ranges whose X-Forwarded-* are believed; none unless said");
+
+export const limitsShape = {
+  headers: size.describe("Header section of a request; 16KiB unless said").optional(),
+  headerCount: z.int().min(1).max(2_000).describe("Header lines of a request; 100 unless said").optional(),
+  body: size.describe("Body of a request; 10MiB unless said").optional(),
+  url: size.describe("Request target; 8KiB unless said").optional(),
+  headerTimeout: duration.describe("Time to receive the header section; 10s unless said").optional(),
+  requestTimeout: duration.describe("Time to receive a whole request; 60s unless said").optional(),
+  idleTimeout: duration.describe("Time that an idle connection is kept; 75s unless said").optional(),
+  connections: count.describe("Open client connections; 10000 unless said").optional(),
+  inFlight: count.describe("Requests in work at one time; 5000 unless said").optional(),
+};
+
+export const pathsShape = {
+  encodedSlash: z.enum(["refuse", "keep"]).optional(),
+  semicolon: z.enum(["refuse", "keep"]).optional(),
+  duplicateSlash: z.enum(["refuse", "merge", "keep"]).optional(),
+  caseSensitive: z.boolean().optional(),
+};
+
+export const drainShape = {
+  delay: duration
+    .describe("Time between failing readiness and closing the listeners; 0s unless said")
+    .optional(),
+  timeout: duration.describe("Time that requests in flight are given; 30s unless said").optional(),
+};
+
+const redisUrl = z.string();
+
+export const redisShape = {
+  url: redisUrl.describe("redis:// or rediss:// URL"),
+  prefix: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9:._-]{1,64}$/,
+      "expected 1 to 64 letters, digits, colons, dots, dashes and underscores",
+    )
+    .describe("First part of every key; gw unless said")
+    .optional(),
+  timeout: duration.describe("Deadline of one call; 50ms unless said").optional(),
+  cluster: later("cluster"),
+  sentinels: later("sentinels"),
+  name: later("name"),
+  tls: later("tls"),
+};
+
+/** Where limits are counted together. */
+export const redisOption = z
+  .union([redisUrl, z.strictObject(redisShape)], "expected a redis:// URL, or a map with `url`")
+  .describe("Shared store of the limits; without it each instance counts alone");
+
+export const apiKeyHeadersOption = z
+  .array(z.string())
+  .min(1)
+  .describe("Header fields that may carry an API key; [X-API-Key] unless said");
+
+export const identityShape = {
+  headers: z
+    .record(z.string(), z.union([z.string(), z.literal(false)], "expected a fact such as subject, or false"))
+    .describe(
+      "Header → subject, scopes, roles, email, org, method, client, tier or claims.NAME; false leaves one out",
+    )
+    .optional(),
+  preset: z.enum(["kong", "oauth2-proxy"]).describe("Header names of another gateway").optional(),
+  sign: later("sign"),
+};
+
+export const corsShape = {
+  origins: z
+    .union([z.string(), z.array(z.string()).min(1)], "expected an origin, or a list of origins")
+    .describe("Origins such as https://app.example.com, or `*`"),
+  methods: methodsOption.optional(),
+  headers: z.array(z.string()).min(1).describe("Request fields that scripts may send").optional(),
+  credentials: z.boolean().describe("Whether browsers may send cookies and the like").optional(),
+  maxAge: duration.describe("Time that browsers may remember the answer; 10m unless said").optional(),
+  expose: z.array(z.string()).min(1).describe("Response fields that scripts may read").optional(),
+};
+
+/** `cors`: a map, or false for none. */
+export const corsOption = z
+  .union([z.strictObject(corsShape), z.literal(false)], "expected a map with `origins`, or false")
+  .describe("Which web pages may call");
+
+const guards = {
+  auth: authOption.optional(),
+  scopes: scopesOption.optional(),
+  roles: rolesOption.optional(),
+  credentials: credentialsOption.optional(),
+  limit: limitOption.optional(),
+  cors: corsOption.optional(),
+  headers: headersOption.optional(),
+  timeouts: timeoutsOption.optional(),
+  ips: ipsOption.optional(),
+  forwardCredentials: z.boolean().describe("Whether the client's credentials reach the upstream").optional(),
+  observe: later("observe"),
+};
+
+/** `defaults`: what every route has that doesn't say otherwise. */
+export const defaultsShape = guards;
+
+/** One entry of `routes`. */
+export const routeShape = {
+  match: matchOption,
+  to: z.string().describe("Name of the upstream"),
+  name: z
+    .string()
+    .regex(/^[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?$/, NAME_HINT)
+    .describe("Name in logs and metrics; the first pattern unless said")
+    .optional(),
+  public: z.boolean().describe("true: no credential is needed").optional(),
+  optional: z.boolean().describe("true: callers without a credential pass as anonymous").optional(),
+  methods: methodsOption.optional(),
+  require: requireOption.optional(),
+  stripPrefix: z.string().describe("Beginning of the path that the upstream doesn't get").optional(),
+  ...guards,
+  rewrite: later("rewrite"),
+  body: later("body"),
+  schema: later("schema"),
+  mcp: later("mcp"),
+};
+
+/** Names in maps such as `issuers`. */
+export const nameKey = z.string().regex(NAME, NAME_HINT);
+
+/** Sections that are documented and come later. */
+export const LATER_SECTIONS = [
+  "admin",
+  "workers",
+  "store",
+  "tiers",
+  "tokens",
+  "oidc",
+  "events",
+  "tests",
+] as const;
