@@ -60,6 +60,7 @@ export function claimsFault(token: {
     audienceFault(payload.aud, policy.audience) ??
     kindFault(tokenType(header) === "at+jwt", payload) ??
     subjectFault(valueAt(payload, policy.claims.subject)) ??
+    idFault(payload.jti) ??
     clientFault(payload, policy.clientId) ??
     timeFault(payload, policy.leewaySeconds, nowMs)
   );
@@ -89,6 +90,10 @@ function kindFault(typed: boolean, payload: JsonObject): string | undefined {
 function subjectFault(subject: unknown): string | undefined {
   if (!isPlainText(subject)) return "jwt_subject";
   return Buffer.byteLength(subject) <= MOST_SUBJECT_BYTES ? undefined : "jwt_subject";
+}
+
+function idFault(jti: unknown): string | undefined {
+  return jti === undefined || typeof jti === "string" ? undefined : "jwt_jti";
 }
 
 function clientFault(payload: JsonObject, expected: string | undefined): string | undefined {

@@ -11,6 +11,7 @@ export type FetchFault =
   | "not_json"
   | `status_${number}`;
 
+/** What one fetch may take. */
 export interface FetchBounds {
   /** Milliseconds for the whole exchange. */
   readonly timeoutMs: number;
@@ -18,6 +19,7 @@ export interface FetchBounds {
   readonly bodyBytes: number;
 }
 
+/** A document and how long it may be kept. */
 export interface FetchedJson {
   readonly document: unknown;
   /** Milliseconds of `max-age` (RFC 9111 section 5.2.2.1), when caching is allowed and it is given. */

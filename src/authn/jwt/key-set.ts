@@ -2,12 +2,13 @@
 
 import type { KeyTable } from "./key-table.ts";
 
+/** How an issuer's keys stand: `stale` when the last refresh failed and older ones are in use, `waiting` when there is none. */
 export type KeyState = "ready" | "stale" | "waiting";
 
+/** The keys of one issuer. Nothing here throws or rejects. */
 export interface KeySet {
   /** Changes whenever the keys do; what was verified under another epoch has to be verified again. */
   readonly epoch: number;
-  /** `stale`: the last refresh failed and older keys are in use. `waiting`: there is none. */
   readonly state: KeyState;
   /** Milliseconds since the keys were last confirmed by their source; undefined when there is none. */
   readonly ageMs: number | undefined;
@@ -19,7 +20,9 @@ export interface KeySet {
   firstAttempt(): Promise<void>;
   /** Looks whether the source has a key that is missing here. False when it could not be asked, so nothing is known. */
   lookAgain(): Promise<boolean>;
+  /** Begins background work, if there is any. */
   start(): void;
+  /** Ends it for good. */
   stop(): void;
 }
 

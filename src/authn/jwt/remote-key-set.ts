@@ -12,7 +12,7 @@ import { importKeys, type KeyTable, readKeySet } from "./key-table.ts";
 import type { IssuerPolicy, KeySource } from "./policy.ts";
 import { isObject } from "./strict-json.ts";
 
-/** All in milliseconds but the last. */
+/** How often, how long and how much is fetched; all in milliseconds but the last. */
 export interface KeyTimings {
   /** One fetch, headers and body. */
   readonly fetchTimeoutMs: number;
@@ -34,6 +34,7 @@ export interface KeyTimings {
   readonly bodyBytes: number;
 }
 
+/** The timings that production runs with. */
 export const KEY_TIMINGS: KeyTimings = {
   fetchTimeoutMs: 5 * SECOND_MS,
   lifetimeMs: 10 * MINUTE_MS,
@@ -56,6 +57,7 @@ interface Loaded {
   readonly maxAgeMs: number | undefined;
 }
 
+/** Keys that are fetched from their issuer, in use from the first success on. */
 export class RemoteKeySet implements KeySet {
   epoch = 0;
   readonly #policy: IssuerPolicy;
@@ -228,7 +230,7 @@ export class RemoteKeySet implements KeySet {
     const read = readKeySet(entries, algorithms);
     if (this.#table !== undefined && read.fingerprint === this.#fingerprint) return this.#table.count;
     const { table, faults } = await importKeys(read.keys, algorithms);
-    for (const reason of [...read.faults, ...faults]) {
+    for (const reason of new Set([...read.faults, ...faults])) {
       this.#emit({ kind: "key_ignored", issuer: name, reason });
     }
     if (table.count > 0) this.#replace(table, read.fingerprint);

@@ -5,6 +5,7 @@ interface Entry<V> {
   readonly value: V;
 }
 
+/** What the cache may hold; reached, the least recently used half goes. */
 export interface CacheBounds {
   /** Most tokens remembered, at least 2. */
   readonly entries: number;
@@ -12,6 +13,7 @@ export interface CacheBounds {
   readonly bytes: number;
 }
 
+/** Enough for 10,000 callers with one token each. */
 export const CACHE_BOUNDS: CacheBounds = { entries: 10_000, bytes: 64 * 1024 * 1024 };
 
 // An entry holds the token and the claims parsed from it, which take a few times its length, and some objects.

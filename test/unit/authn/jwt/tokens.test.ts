@@ -462,6 +462,10 @@ describe("the subject", () => {
     expect((await corp.principal(token({ sub }))).subject).toBe(sub);
   });
 
+  test.each([1, null, {}, ["x"]])("a token id %j of another type is refused", async (jti) => {
+    expect(await corp.verdict(token({ jti }))).toBe("token_invalid/jwt_jti");
+  });
+
   test("J23 half of a surrogate pair is refused, because it can't be sent on", async () => {
     const payload = JSON.stringify(claims({ sub: "X" })).replace('"X"', '"\\ud800"');
     const raw = signRaw(JSON.stringify({ alg: "RS256", kid: rsa.kid }), payload, rsa);
