@@ -298,8 +298,9 @@ function jwtAuthenticator(
   };
 }
 
+/** A field name as people write it: `x-api-key` is `X-API-Key`. */
 function fieldCase(name: string): string {
-  return name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());
+  return name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()).replace("-Api-", "-API-");
 }
 
 function addressText(address: AddressInfo): string {
