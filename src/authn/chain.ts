@@ -76,7 +76,9 @@ export class AuthnChain {
 function secondToken(token: string, fields: Fields, search: string): boolean {
   const forwarded = fields.first("x-forwarded-access-token");
   if (forwarded !== undefined && forwarded !== token) return true;
-  return search.includes("access_token") && new URLSearchParams(search).has("access_token");
+  // The name may be written with escapes, which the upstream would undo.
+  if (!search.includes("access_token") && !search.includes("%")) return false;
+  return new URLSearchParams(search).has("access_token");
 }
 
 function verifyAll(

@@ -33,7 +33,7 @@ export interface EdgeServerOptions {
 
 // A target in the form that the adapter reads just as the gateway does; everything else goes straight to the decision.
 const ORDINARY_TARGET = /^\/(?!\/)[\w./~-]*(?:\?[\w.~=&%+-]*)?$/;
-const ORDINARY_HOST = /^[\w.-]+(?::\d{1,5})?$/;
+const ORDINARY_HOST = /^[\w.-]+(?::(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?$/;
 const CHECK_EVERY_MS = 1_000;
 
 export class EdgeServer {

@@ -41,7 +41,8 @@ export type Admission =
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 // A host name, IPv4 address or bracketed IPv6 address with an optional port (RFC 3986 section 3.2, no userinfo).
-const AUTHORITY = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
+const AUTHORITY =
+  /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$/;
 
 // Authorities seen before that are well-formed, in lower case. Bounded: they come from clients.
 const knownAuthorities = new Map<string, string>();

@@ -24,6 +24,7 @@ const GATEWAY_OWNED = [
   "forwarded",
   "via",
   "x-request-id",
+  "x-identity-token",
   "x-real-ip",
   "x-client-ip",
   "x-cluster-client-ip",
