@@ -293,7 +293,9 @@ runCases(
       () =>
         `${base64url('{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"AAAA"}')}.AAAA.AAAA.AAAA.AAAA`,
     ),
-    refused("J29", "a nested one", header({ cty: "JWT" })),
+    refused("J29", "a nested one", (one) =>
+      signRaw('{"alg":"ES256","kid":"ec","cty":"JWT"}', one.token(), ec),
+    ),
     {
       id: "★J34",
       title: "refuses two Authorization lines",

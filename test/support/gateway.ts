@@ -29,6 +29,8 @@ export interface GatewayOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Arguments of Node itself, before the script. */
   readonly nodeArgs?: readonly string[];
+  /** Most open file descriptors of the process; needs `prlimit` (util-linux). */
+  readonly fileDescriptors?: number;
 }
 
 /** Result of a process that was expected to end by itself. */
@@ -52,11 +54,12 @@ async function makeFolder(yaml: string | Buffer, files: Readonly<Record<string, 
 
 function launch(folder: string, args: readonly string[], options: GatewayOptions): ChildProcess {
   const env = { PATH: process.env.PATH ?? "", HOME: folder, ...options.env };
-  return spawn(NODE, [...(options.nodeArgs ?? []), MAIN, ...args], {
-    cwd: folder,
-    env,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const command = [NODE, ...(options.nodeArgs ?? []), MAIN, ...args];
+  // prlimit replaces itself by the command, so that the process is still the gateway.
+  if (options.fileDescriptors !== undefined)
+    command.unshift("prlimit", `--nofile=${options.fileDescriptors}`);
+  const [file = NODE, ...rest] = command;
+  return spawn(file, rest, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
 }
 
 /** Runs `gatewarden ARGS` with gateway.yaml in its working folder and waits for its end (20 s at most). */

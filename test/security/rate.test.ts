@@ -1,0 +1,268 @@
+// Limits seen from outside: nobody gets a second bucket by writing headers, nobody shares one with a stranger, and a
+// lost Redis changes neither the time of an answer nor the life of the process.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { expectAlive } from "../support/cases.ts";
+import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
+import type { TestGateway } from "../support/gateway.ts";
+import { type HeaderSpec, type Rig, startRig } from "../support/rig.ts";
+
+/** Statuses of `count` calls, one after the other. */
+async function statuses(
+  rig: Rig,
+  target: string,
+  count: number,
+  headers: (index: number) => HeaderSpec = () => ({}),
+): Promise<number[]> {
+  const out: number[] = [];
+  for (let index = 0; index < count; index++)
+    out.push((await rig.call({ target, headers: headers(index) })).status);
+  return out;
+}
+
+const admitted = (list: readonly number[]): number => list.filter((status) => status === 200).length;
+
+const ROUTES = `
+  - { match: /ip/*, to: app, public: true, limit: 5/h per ip }
+  - { match: /user/*, to: app, auth: [jwt, apiKey], limit: 5/h per user }
+  - { match: /burst/*, to: app, public: true, limit: 20/1s per route }
+  - { match: /guarded/*, to: app, auth: [jwt], limit: 5/h per ip }
+`;
+
+describe("in memory", () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await startRig({ routes: ROUTES });
+  });
+  afterAll(() => rig?.stop());
+
+  test.each([
+    "X-Forwarded-For",
+    "X-Real-IP",
+    "Forwarded",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "X-Client-IP",
+    "Fastly-Client-IP",
+    "X-Cluster-Client-IP",
+  ])("★Q01 rotating %s gives no second bucket", async (name) => {
+    const list = await statuses(rig, `/ip/${name}`, 7, (index) => ({
+      [name]: name === "Forwarded" ? `for=203.0.113.${index}` : `203.0.113.${index}`,
+    }));
+    // One bucket for all of these tests: the first one uses it up.
+    expect(admitted(list)).toBe(name === "X-Forwarded-For" ? 5 : 0);
+  });
+
+  test("★Q01 different spellings of one path share their bucket", async () => {
+    expect(admitted(await statuses(rig, "/%69p/x?y=1", 2))).toBe(0);
+    expect(admitted(await statuses(rig, "/ip/", 2))).toBe(0);
+  });
+
+  test("★Q05 no trailing second of a burst across windows holds more than the limit", async () => {
+    const mark = rig.recorder.mark();
+    const times: number[] = [];
+    const original = rig.recorder.requests.length;
+    rig.recorder.script(({ send }) => {
+      times.push(performance.now());
+      return send("HTTP/1.1 204 No Content\r\n\r\n");
+    });
+    const started = performance.now();
+    while (performance.now() - started < 2_600) {
+      await Promise.all(Array.from({ length: 8 }, () => rig.call("/burst/x")));
+      await sleep(15);
+    }
+    rig.recorder.script(undefined);
+    expect(rig.recorder.since(mark).requests + original).toBe(original + times.length);
+    expect(times.length).toBeGreaterThanOrEqual(40);
+    // An admission and its arrival at the upstream lie a few milliseconds apart.
+    const worst = Math.max(
+      ...times.map((from) => times.filter((time) => time >= from && time < from + 970).length),
+    );
+    expect(worst).toBeLessThanOrEqual(20);
+  });
+
+  test("Q17 a refusal says how long to wait, and the words agree", async () => {
+    const answer = await rig.call("/ip/x");
+    expect(answer.status).toBe(429);
+    const wait = Number(answer.header("retry-after"));
+    expect(wait).toBeGreaterThan(3_500);
+    expect(wait).toBeLessThanOrEqual(3_600);
+    expect([answer.header("ratelimit-limit"), answer.header("ratelimit-remaining")]).toEqual(["5", "0"]);
+    expect(Number(answer.header("ratelimit-reset"))).toBeGreaterThanOrEqual(wait - 1);
+    expect(answer.json.retryAfter).toBe(wait);
+  });
+
+  test("★Q01 callers of different issuers with one subject have different buckets, one caller has one", async () => {
+    const a = await statuses(rig, "/user/x", 6, () => rig.bearer());
+    const b = await rig.call({
+      target: "/user/x",
+      headers: { Authorization: `Bearer ${rig.token({ iss: rig.issuerB.issuer }, {}, rig.issuerB.key)}` },
+    });
+    const fresh = await rig.call({
+      target: "/user/x",
+      headers: rig.bearer({ jti: "another token of the same user" }),
+    });
+    const key = await rig.call({ target: "/user/x", headers: { "X-API-Key": rig.keys.reader } });
+    expect([admitted(a), b.status, fresh.status, key.status]).toEqual([5, 200, 429, 200]);
+  });
+
+  test("Q20 callers without credentials use up the bucket of their address", async () => {
+    expect(await statuses(rig, "/guarded/x", 7)).toEqual([401, 401, 401, 401, 401, 429, 429]);
+  });
+});
+
+describe("behind a trusted proxy", () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await startRig({
+      sections: "trustedProxies: [127.0.0.1/32, 10.0.0.0/8]",
+      routes: ROUTES,
+    });
+  });
+  afterAll(() => rig?.stop());
+
+  const from = (address: string): HeaderSpec => ({ "X-Forwarded-For": address });
+
+  test("★Q02 rotating through one IPv6 /64 gives no second bucket", async () => {
+    const list = await statuses(rig, "/ip/x", 8, (index) => from(`2001:db8:1:2:${index}::${index}`));
+    expect(admitted(list)).toBe(5);
+    expect((await rig.call({ target: "/ip/x", headers: from("2001:db8:1:3::1") })).status).toBe(200);
+  });
+
+  test("★Q03 an IPv4-mapped address is that IPv4 address, and two of them are two", async () => {
+    const spellings = [
+      "198.51.100.7",
+      "::ffff:198.51.100.7",
+      "::FFFF:C633:6407",
+      "0:0:0:0:0:ffff:c633:6407",
+      "[::ffff:198.51.100.7]:99",
+      "198.51.100.7:1234",
+    ];
+    expect(admitted(await statuses(rig, "/ip/x", 6, (index) => from(spellings[index] ?? "")))).toBe(5);
+    expect((await rig.call({ target: "/ip/x", headers: from("::ffff:198.51.100.8") })).status).toBe(200);
+  });
+
+  test("★H12 the client is the first address from the right that no trusted proxy has", async () => {
+    const list = await statuses(rig, "/ip/x", 6, (index) => from(`1.1.1.${index}, 203.0.113.9, 10.0.0.7`));
+    expect(admitted(list)).toBe(5);
+    const seen = rig.recorder.last;
+    expect(seen?.header("x-forwarded-for")).toBe("1.1.1.4, 203.0.113.9, 10.0.0.7, 127.0.0.1");
+    expect((await rig.call({ target: "/ip/x", headers: from("203.0.113.10, 10.0.0.7") })).status).toBe(200);
+  });
+
+  test("★H12 what the client wrote to the left of its own address names nobody", async () => {
+    const log = await logOf(rig.gateway, async () => {
+      await rig.call({ target: "/public/h12", headers: from("6.6.6.6, garbage, 203.0.113.77") });
+    });
+    expect(log?.client).toBe("203.0.113.77");
+  });
+
+  test("Q02 an address that is none falls back to the proxy that sent it", async () => {
+    const log = await logOf(rig.gateway, async () => {
+      await rig.call({ target: "/public/garbage", headers: from("203.0.113.5, not-an-address") });
+    });
+    expect(log?.client).toBe("127.0.0.1");
+  });
+
+  async function logOf(gateway: TestGateway, action: () => Promise<void>) {
+    const before = gateway.logs.length;
+    await action();
+    return gateway.waitForLog((line) => line.type === "access", 1_000, before);
+  }
+});
+
+describe("with Redis", () => {
+  const prefix = `sec-${process.pid}-${Math.floor(performance.now())}`;
+  let proxy: FaultProxy;
+  let rig: Rig;
+  let twin: Rig;
+
+  beforeAll(async () => {
+    const url = new URL(inject("redisUrl"));
+    proxy = await startFaultProxy({ host: url.hostname, port: Number(url.port) });
+    url.port = String(proxy.port);
+    const options = {
+      sections: `redis: { url: "${url.href.replace("localhost", "127.0.0.1")}", prefix: ${prefix}, timeout: 50ms }`,
+      routes: `
+  - { match: /exact/*, to: app, public: true, limit: { rate: 50/h, per: route, name: exact } }
+  - { match: /local/*, to: app, public: true, limit: { rate: 100/h, per: route, onStoreFailure: local } }
+  - { match: /deny/*, to: app, public: true, limit: { rate: 100/h, per: route, onStoreFailure: deny } }
+  - { match: /allow/*, to: app, public: true, limit: { rate: 100/h, per: route, onStoreFailure: allow } }
+`,
+    };
+    rig = await startRig(options);
+    twin = await startRig(options);
+  });
+  afterAll(async () => {
+    await rig?.stop();
+    await twin?.stop();
+    await proxy?.stop();
+  });
+
+  test("★Q06 two gateways under a burst admit the limit together, exactly", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 160 }, (_, index) => (index % 2 === 0 ? rig : twin).call("/exact/x")),
+    );
+    expect(admitted(answers.map((one) => one.status))).toBe(50);
+    expect(answers.filter((one) => one.status === 429).length).toBe(110);
+  });
+
+  test("★Q07 every key in Redis ends by itself", async () => {
+    const redis = new Redis(inject("redisUrl"), { lazyConnect: true });
+    await redis.connect();
+    const keys = await redis.keys(`${prefix}*`);
+    const lives = await Promise.all(keys.map((key) => redis.pttl(key)));
+    redis.disconnect();
+    expect(keys.length).toBeGreaterThan(0);
+    expect(keys.filter((_, index) => (lives[index] ?? -1) < 0)).toEqual([]);
+  });
+
+  const faults = [
+    ["★Q09", "refuses", { kind: "refuse" }],
+    ["★Q10", "accepts and never answers", { kind: "blackhole" }],
+    ["★Q10", "answers far too late", { kind: "delay", ms: 3_000 }],
+    ["★Q09", "resets every connection", { kind: "reset" }],
+  ] as const;
+
+  test.each(
+    faults,
+  )("%s while Redis %s each route does what it says, in time, and recovers by itself", async (_, __, fault) => {
+    await proxy.set(fault, fault.kind === "refuse" || fault.kind === "reset" ? "drop" : "keep");
+    const wanted = { "/local/x": 200, "/allow/x": 200, "/deny/x": 503 } as const;
+    for (let round = 0; round < 3; round++) {
+      for (const [target, status] of Object.entries(wanted)) {
+        const started = performance.now();
+        const answer = await rig.call(target);
+        expect([target, answer.status]).toEqual([target, status]);
+        // The deadline of 50 ms, and what the machine adds.
+        expect(performance.now() - started).toBeLessThan(150);
+        if (status === 503) {
+          expect(answer.json.code).toBe("limiter_unavailable");
+          expect(Number(answer.header("retry-after"))).toBeGreaterThan(0);
+        } else expect(answer.header("ratelimit-mode")).toBeDefined();
+      }
+    }
+    await expectAlive(rig);
+    const back = performance.now();
+    await proxy.set({ kind: "none" }, "drop");
+    let recovered = false;
+    while (!recovered && performance.now() - back < 4_000) {
+      recovered = (await rig.call("/deny/x")).status === 200;
+      if (!recovered) await sleep(50);
+    }
+    // ★Q11: within two seconds, without a restart.
+    expect(performance.now() - back).toBeLessThan(2_300);
+    expect((await rig.call("/local/x")).header("ratelimit-mode")).toBeUndefined();
+  });
+
+  test("★Q11 the state of Redis is logged once per change, not once per request", async () => {
+    const lines = rig.gateway
+      .logsOf("system")
+      .filter((line) => line.event === "store_unreachable" || line.event === "store_recovered");
+    expect(lines.length).toBeGreaterThanOrEqual(8);
+    expect(lines.length).toBeLessThan(24);
+    for (const [index, line] of lines.entries()) expect(line.event).not.toBe(lines[index - 1]?.event);
+  });
+});
