@@ -2,14 +2,14 @@
 
 import { describe, expect, test } from "vitest";
 import { JwtVerifier } from "../../../../src/authn/jwt/verifier.ts";
-import { remotePolicy, until } from "../../../support/verifier.ts";
+import { MovableClock, remotePolicy, until } from "../../../support/verifier.ts";
 import { cleanUp, HOUR, PATIENT, publishing, reasons, state, verifying } from "./published.ts";
 
 describe("J39 an issuer that is away at the start", () => {
   test("makes tokens unjudgeable at once, without a fetch per request", async () => {
     const issuer = await publishing();
     issuer.fault = { kind: "status", status: 500 };
-    const running = await verifying(remotePolicy(issuer), PATIENT);
+    const running = await verifying(remotePolicy(issuer), { ...PATIENT, waitMs: 10_000 });
     const token = issuer.token();
     const began = performance.now();
     for (let index = 0; index < 1_000; index++) {
@@ -18,7 +18,7 @@ describe("J39 an issuer that is away at the start", () => {
         kind: "rejected",
         denial: { code: "keys_unavailable", reason: "jwt_keys_missing", retryAfterSeconds: 60 },
       });
-      if (index === 0) expect(performance.now() - began).toBeLessThan(100);
+      if (index === 0) expect(performance.now() - began).toBeLessThan(5_000);
     }
     expect(issuer.fetches.jwks).toBe(1);
     expect(running.verifier.health()).toEqual([{ issuer: "corp", state: "waiting", keysAgeMs: undefined }]);
@@ -29,7 +29,7 @@ describe("J39 an issuer that is away at the start", () => {
     const issuer = await publishing();
     issuer.fault = { kind: "reset" };
     const running = await verifying(remotePolicy(issuer), { backoffMs: 20, mostBackoffMs: 80 });
-    await until(() => issuer.fetches.jwks === 4);
+    await until(() => issuer.fetches.jwks >= 4);
     expect(await running.verdict(issuer.token())).toBe("keys_unavailable/jwt_keys_missing");
     issuer.fault = undefined;
     await until(() => state(running) === "ready");
@@ -41,24 +41,29 @@ describe("J39 an issuer that is away at the start", () => {
     const issuer = await publishing();
     issuer.fault = { kind: "status", status: 503 };
     const at: number[] = [];
-    const running = await verifying(remotePolicy(issuer), { backoffMs: 40, mostBackoffMs: 160 });
-    while (at.length < 5) {
-      const seen = running.events.length;
-      await until(() => running.events.length > seen);
-      at.push(performance.now());
-    }
+    const ports = {
+      clock: new MovableClock(),
+      emit: () => void at.push(performance.now()),
+      grants: () => ({ scopes: [], tier: undefined }),
+    };
+    const timings = { backoffMs: 10, mostBackoffMs: 40 };
+    const verifier = new JwtVerifier([remotePolicy(issuer)], ports, { timings });
+    cleanUp.push(() => verifier.stop());
+    verifier.start();
+    await until(() => at.length >= 9);
     const gaps = at.slice(1).map((time, index) => time - (at[index] ?? 0));
-    expect(gaps[0]).toBeGreaterThan(60);
-    expect(gaps[1]).toBeGreaterThan(140);
-    expect(gaps[3]).toBeGreaterThan(140);
-    expect(gaps[3]).toBeLessThan(300);
+    for (const [index, least] of [10, 20, 40, 40].entries()) expect(gaps[index]).toBeGreaterThan(least - 2);
+    expect(gaps[7]).toBeLessThan(1_000);
   });
 
   test("the first request waits for a first answer that is on its way", async () => {
     const issuer = await publishing();
     issuer.delayMs = 60;
-    const clock = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
-    const ports = { clock, emit: () => {}, grants: () => ({ scopes: [], tier: undefined }) };
+    const ports = {
+      clock: new MovableClock(),
+      emit: () => {},
+      grants: () => ({ scopes: [], tier: undefined }),
+    };
     const verifier = new JwtVerifier([remotePolicy(issuer)], ports);
     cleanUp.push(() => verifier.stop());
     verifier.start();

@@ -6,7 +6,7 @@ import { afterEach } from "vitest";
 import type { IssuerPolicy } from "../../../../src/authn/jwt/policy.ts";
 import type { KeyTimings } from "../../../../src/authn/jwt/remote-key-set.ts";
 import { type IssuerOptions, makeKey, TestIssuer } from "../../../support/issuer.ts";
-import { type RunningVerifier, startVerifier } from "../../../support/verifier.ts";
+import { type RunningVerifier, startVerifier, until } from "../../../support/verifier.ts";
 
 export const first = makeKey("RS256", "first");
 export const second = makeKey("RS256", "second");
@@ -49,6 +49,7 @@ export async function verifying(
 ): Promise<RunningVerifier> {
   const running = await startVerifier([policy], { timings: { ...QUICK, ...timings } });
   cleanUp.push(() => running.verifier.stop());
+  await until(() => running.events.some((event) => event.kind !== "key_ignored"));
   return running;
 }
 
