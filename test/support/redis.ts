@@ -71,7 +71,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Whether a server on `port` answers PING. */
+/** Whether a server on `port` answers PING, be it only to ask for a password. */
 function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port });
@@ -82,7 +82,7 @@ function answers(port: number): Promise<boolean> {
     socket.setTimeout(1_000, () => finish(false));
     socket.once("error", () => finish(false));
     socket.once("connect", () => socket.write("PING\r\n"));
-    socket.once("data", (data) => finish(data.toString().startsWith("+PONG")));
+    socket.once("data", (data) => finish(/^(\+PONG|-NOAUTH)/.test(data.toString())));
   });
 }
 
@@ -105,8 +105,19 @@ async function launch(port: number, folder: string, args: readonly string[]): Pr
   throw new Error(`redis-server did not come up on port ${port}`);
 }
 
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+// Servers of this process by their working directory.
+const running = new Map<string, ChildProcess>();
+
+process.once("exit", () => {
+  for (const [folder, child] of running) {
+    child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+async function end(folder: string): Promise<void> {
+  const child = running.get(folder);
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, "exit");
   child.kill("SIGKILL");
   await gone;
@@ -127,20 +138,16 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
       if (attempt === START_ATTEMPTS) throw error;
     }
   }
-  const running = { child };
-  process.once("exit", () => {
-    running.child.kill("SIGKILL");
-    rmSync(folder, { recursive: true, force: true });
-  });
+  running.set(folder, child);
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
-    pause: () => void running.child.kill("SIGSTOP"),
-    resume: () => void running.child.kill("SIGCONT"),
-    stop: () => end(running.child),
+    pause: () => void running.get(folder)?.kill("SIGSTOP"),
+    resume: () => void running.get(folder)?.kill("SIGCONT"),
+    stop: () => end(folder),
     async restart() {
-      await end(running.child);
-      running.child = await launch(port, folder, args);
+      await end(folder);
+      running.set(folder, await launch(port, folder, args));
     },
   };
 }
