@@ -36,7 +36,7 @@ export function failureOf(error: unknown): UpstreamFailure {
   const timeout = TIMEOUTS[code];
   if (timeout !== undefined) return { code: "upstream_timeout", reason: timeout, unanswered: false };
   if (code === "BODY_TOO_LARGE") return { code: "body_too_large", reason: "body_bytes", unanswered: false };
-  const unreachable = UNREACHABLE[code];
+  const unreachable = brokeProtocol(error) ? undefined : UNREACHABLE[code];
   if (unreachable !== undefined) {
     return {
       code: "upstream_unreachable",
@@ -53,6 +53,11 @@ export function failureOf(error: unknown): UpstreamFailure {
     return { code: "upstream_unreachable", reason: "tls_error", unanswered: false };
   }
   return { code: "upstream_invalid", reason: "protocol_error", unanswered: false };
+}
+
+/** undici ends a connection with the code of a lost one, too, when the answer on it breaks the protocol. */
+function brokeProtocol(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("bad ");
 }
 
 function codeOf(error: unknown): string {

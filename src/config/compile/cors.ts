@@ -95,7 +95,7 @@ function checkOrigins(
 
 /** An origin in its serialised form (RFC 6454 section 6.2), for the schemes of web pages. */
 function isOrigin(text: string): boolean {
-  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) return false;
+  if (!/^https?:\/\/[^*]+$/.test(text) || !URL.canParse(text)) return false;
   return new URL(text).origin === text;
 }
 
