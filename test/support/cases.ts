@@ -56,11 +56,12 @@ function resolve<T>(value: Lazy<T>, rig: Rig): T {
   return typeof value === "function" ? (value as (rig: Rig) => T)(rig) : value;
 }
 
-/** The same process answers a clean request on a new connection within a second. */
+/** The same process answers a clean request on a new connection within a second. Ends any script of the upstream. */
 export async function expectAlive(rig: Rig): Promise<void> {
+  rig.recorder.script(undefined);
   expect(rig.gateway.alive(), "the gateway's process still runs").toBe(true);
   const response = await rig.call("/public/alive", { timeoutMs: ALIVE_WITHIN_MS });
-  expect(response.status, "a clean request afterwards").toBe(200);
+  expect([response.status, response.complete], "a clean request afterwards").toEqual([200, true]);
 }
 
 /** Whether the gateway, not the upstream, made this answer. */
@@ -121,7 +122,6 @@ async function run(rig: Rig, one: Case): Promise<void> {
   ).toBe(false);
   if (one.expect.reason !== undefined) await judgeLog(rig, logs, one.expect.reason);
   await one.also?.(outcome);
-  recorder.script(undefined);
   canaries.assertNoCanary({
     "error body": result.responses
       .filter(ownAnswer)
