@@ -17,12 +17,13 @@ function parseIPv4(text: string): AddressBytes | undefined {
   return bytes;
 }
 
-function parseGroups(text: string): number[] | undefined {
+/** Groups on one side of `::`; an IPv4 address may only end the whole (RFC 4291 section 2.2), so where `isLast`. */
+function parseGroups(text: string, isLast: boolean): number[] | undefined {
   if (text === "") return [];
   const bytes: number[] = [];
   const groups = text.split(":");
   for (const [index, group] of groups.entries()) {
-    if (index === groups.length - 1 && group.includes(".")) {
+    if (isLast && index === groups.length - 1 && group.includes(".")) {
       const tail = parseIPv4(group);
       if (tail === undefined) return undefined;
       bytes.push(...tail);
@@ -38,8 +39,8 @@ function parseGroups(text: string): number[] | undefined {
 function parseIPv6(text: string): AddressBytes | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
-  const head = parseGroups(halves[0] ?? "");
-  const tail = halves.length === 2 ? parseGroups(halves[1] ?? "") : [];
+  const head = parseGroups(halves[0] ?? "", halves.length === 1);
+  const tail = halves.length === 2 ? parseGroups(halves[1] ?? "", true) : [];
   if (head === undefined || tail === undefined) return undefined;
   const missing = 16 - head.length - tail.length;
   if (halves.length === 2 ? missing < 2 : missing !== 0) return undefined;
