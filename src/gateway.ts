@@ -20,8 +20,9 @@ import { EdgeServer } from "./http/server.ts";
 import { CORS_FIELDS } from "./pipeline/cors.ts";
 import type { Policy } from "./pipeline/decide.ts";
 import type { CompiledRoute } from "./pipeline/decision.ts";
-import { Limiter } from "./rate-limit/limiter.ts";
+import { Limiter, SLIDING_WINDOW_SCRIPT } from "./rate-limit/limiter.ts";
 import { RouteTable } from "./routing/table.ts";
+import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
 import { LineSink, standardOutput } from "./telemetry/sink.ts";
 import { RequestFieldRules } from "./upstream/field-rules.ts";
@@ -53,10 +54,16 @@ interface Connections {
   readonly tunnels: UpgradeTransport;
 }
 
+interface Parts {
+  readonly log: GatewayLog;
+  readonly store: RedisStore | undefined;
+}
+
 /** A gateway made from one configuration. Nothing happens before `start`. */
 export class Gateway {
   readonly policy: Policy;
   readonly log: GatewayLog;
+  readonly #store: RedisStore | undefined;
   readonly #config: GatewayConfig;
   readonly #verifier: JwtVerifier;
   readonly #connections = new Map<string, Connections>();
@@ -64,9 +71,22 @@ export class Gateway {
   readonly #servers: EdgeServer[] = [];
   #stopping: Promise<void> | undefined;
 
-  constructor(config: GatewayConfig, sink: LineSink = new LineSink(standardOutput())) {
+  /** Builds a gateway. What only some configurations need is loaded only for them. */
+  static async create(
+    config: GatewayConfig,
+    sink: LineSink = new LineSink(standardOutput()),
+  ): Promise<Gateway> {
+    const log = new GatewayLog({ level: config.logs.level, fields: config.logs.fields, sink });
+    if (config.redis === undefined) return new Gateway(config, { log, store: undefined });
+    const { RedisStore } = await import("./store/redis.ts");
+    const store = new RedisStore({ ...config.redis, emit: (event) => log.event(event) });
+    return new Gateway(config, { log, store });
+  }
+
+  private constructor(config: GatewayConfig, { log, store }: Parts) {
     this.#config = config;
-    this.log = new GatewayLog({ level: config.logs.level, fields: config.logs.fields, sink });
+    this.#store = store;
+    this.log = log;
     const emit = (event: GatewayEvent): void => this.log.event(event);
     const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
     this.#verifier = new JwtVerifier(config.issuers, { clock: systemClock, emit, grants });
@@ -87,7 +107,7 @@ export class Gateway {
         ),
         config.paths.caseSensitive,
       ),
-      limiter: new Limiter({ prefix: config.redis?.prefix ?? "gw", clock: systemClock }),
+      limiter: makeLimiter(config, store),
       keyField: fieldCase(config.apiKeyHeaders[0] ?? "x-api-key"),
     };
     this.#state = new EdgeState({
@@ -105,6 +125,7 @@ export class Gateway {
   /** Starts serving; resolves with the addresses listened on. @throws GatewayFailure `listen_failed` */
   async start(): Promise<readonly AddressInfo[]> {
     this.#verifier.start();
+    await this.#store?.open();
     const app = createApp({
       health: this.#config.health,
       readiness: () => this.readiness(),
@@ -129,6 +150,8 @@ export class Gateway {
     if (this.#state.draining) notes.push("draining");
     if (this.#verifier.health().some((issuer) => issuer.state === "waiting")) notes.push("keys_unavailable");
     const ready = notes.length === 0;
+    // Losing Redis leaves every limit with the answer that its policy chose, so traffic goes on.
+    if (this.#store?.reachable === false) notes.push("redis_unreachable");
     if (this.#verifier.health().some((issuer) => issuer.state === "stale")) notes.push("keys_stale");
     return { ready, notes };
   }
@@ -162,6 +185,7 @@ export class Gateway {
     for (const server of this.#servers) server.destroyAll();
     this.#verifier.stop();
     await Promise.all([...this.#connections.values()].map(({ transport }) => transport.close()));
+    await this.#store?.close();
     this.log.system("info", "stopped");
     await this.log.drain(TEARDOWN_MS);
   }
@@ -208,6 +232,17 @@ export class Gateway {
     }
     return plans;
   }
+}
+
+function makeLimiter(config: GatewayConfig, store: RedisStore | undefined): Limiter {
+  const prefix = config.redis?.prefix ?? "gw";
+  if (store === undefined) return new Limiter({ prefix, clock: systemClock });
+  return new Limiter({
+    prefix,
+    clock: systemClock,
+    script: store.script(SLIDING_WINDOW_SCRIPT),
+    instances: () => store.instances(),
+  });
 }
 
 function compileRoute(

@@ -12,6 +12,6 @@ export { decide, type Policy } from "./pipeline/decide.ts";
 export type { Decision } from "./pipeline/decision.ts";
 
 /** A gateway for a loaded configuration; it listens once `start` is called and ends with `stop`. */
-export function createGateway(config: GatewayConfig): Gateway {
-  return new Gateway(config);
+export function createGateway(config: GatewayConfig): Promise<Gateway> {
+  return Gateway.create(config);
 }

@@ -19,13 +19,14 @@ export async function serve(
     process.stderr.write(formatDiagnostics(loaded.error, "text", process.stderr.isTTY === true));
     return 1;
   }
-  const gateway = new Gateway(loaded.value);
+  const gateway = await Gateway.create(loaded.value);
   const ended = untilSignal(gateway);
   try {
     await onListening(await gateway.start());
   } catch (error) {
     if (!(error instanceof GatewayFailure)) throw error;
     process.stderr.write(`gatewarden: ${error.message}\n`);
+    await gateway.stop();
     return 1;
   }
   await ended;

@@ -94,7 +94,7 @@ class Handshake {
     const { incoming, socket, head } = this.#arrived;
     const { request, route, principal } = decision;
     const plan = this.#state.planOf(route);
-    plan.tunnels.open(
+    const opening = plan.tunnels.open(
       {
         incoming,
         socket,
@@ -111,6 +111,10 @@ class Handshake {
         },
       },
     );
+    opening.catch((error: unknown) => {
+      this.#state.logDefect(error, request.id);
+      socket.destroy();
+    });
   }
 
   #onOpen(tunnel: Tunnel, decision: Forward): void {

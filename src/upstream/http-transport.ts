@@ -1,7 +1,8 @@
 // Requests to upstreams over HTTP/1.1. The only file that knows undici.
 
 import type { Readable } from "node:stream";
-import { type Dispatcher, Pool } from "undici";
+import type { Dispatcher } from "undici";
+import Pool from "undici/lib/dispatcher/pool.js";
 import type { Exchange } from "./exchange.ts";
 import type { UpstreamPolicy, UpstreamTimeouts } from "./policy.ts";
 
@@ -22,7 +23,7 @@ const LARGEST_HEAD_BYTES = 64 * 1024;
 
 /** The connections to one upstream. */
 export class HttpTransport {
-  readonly #pool: Pool;
+  readonly #pool: InstanceType<typeof Pool>;
 
   /** @param connections most sockets open to the upstream at one time */
   constructor(policy: UpstreamPolicy, connections: number) {

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { DURATION, DURATION_HINT } from "../core/units.ts";
 import { notYet } from "../core/wording.ts";
 
-const duration = z.string().regex(DURATION, DURATION_HINT);
+const duration = z.string(DURATION_HINT).regex(DURATION, DURATION_HINT);
 const url = z.string().min(1, "expected a URL");
 
 /** `timeouts` of an upstream or of a route. */

@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { createProxyMiddleware, type Plugin } from "http-proxy-middleware";
+import type { Plugin, RequestHandler } from "http-proxy-middleware";
 import { failureOf, type UpstreamFailure } from "./failure-map.ts";
 import type { UpstreamPolicy } from "./policy.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -39,33 +39,44 @@ const WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const AFTER_ANSWER_MS = 1_000;
 
 export class UpgradeTransport {
-  readonly #proxy: ReturnType<typeof createProxyMiddleware>;
+  readonly #origin: string;
+  readonly #headersMs: number;
   readonly #pending = new WeakMap<object, Pending>();
+  #proxy: Promise<RequestHandler> | undefined;
 
   /** @param headersMs milliseconds for the upstream to answer the handshake */
   constructor(policy: UpstreamPolicy, headersMs: number) {
+    this.#origin = policy.origin;
+    this.#headersMs = headersMs;
+  }
+
+  /** Loaded by the first handshake: most gateways never see one, and all of them start faster. */
+  async #load(): Promise<RequestHandler> {
+    const { createProxyMiddleware } = await import("http-proxy-middleware");
     const hook: Plugin = (server) => {
       server.on("error", (error: unknown, request: unknown) => this.#onError(error, request));
       server.on("proxyReqWs", (proxyRequest: ClientRequest, request: IncomingMessage) =>
         this.#follow(proxyRequest, request),
       );
     };
-    this.#proxy = createProxyMiddleware({
-      target: policy.origin,
+    return createProxyMiddleware({
+      target: this.#origin,
       ejectPlugins: true,
       plugins: [hook],
-      upgradeTimeout: headersMs,
+      upgradeTimeout: this.#headersMs,
     });
   }
 
-  /** Starts the handshake with the upstream. Exactly one of the events follows. */
-  open(request: UpgradeRequest, events: UpgradeEvents): void {
+  /** Starts the handshake with the upstream. One of the events follows, unless the client is gone. */
+  async open(request: UpgradeRequest, events: UpgradeEvents): Promise<void> {
     const { incoming, socket, fields } = request;
     this.#pending.set(incoming, { request, events, settled: false });
     incoming.url = request.path;
     incoming.headers = { ...headerObject(fields), connection: "Upgrade", upgrade: "websocket" };
     socket.on("error", () => {});
-    this.#proxy.upgrade(incoming, socket as never, request.head);
+    this.#proxy ??= this.#load();
+    const proxy = await this.#proxy;
+    if (!socket.destroyed) proxy.upgrade(incoming, socket as never, request.head);
   }
 
   #follow(proxyRequest: ClientRequest, request: IncomingMessage): void {
