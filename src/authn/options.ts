@@ -4,7 +4,8 @@ import * as z from "zod";
 
 const name = z.string();
 const together = z.strictObject({ all: z.array(name).min(1) });
-const HINT = "expected a list such as [jwt, apiKey], or {all: [apiKey, jwt]}";
+const HINT =
+  "expected a list such as [jwt, apiKey], or {all: [apiKey, jwt]}; to open a route write `public: true` and no `auth`";
 
 /** `auth`: a list means any one of its entries; `{all: [...]}` every one. */
 export const authOption = z

@@ -2,12 +2,9 @@
 
 import { DEEPEST, tooDeepAt } from "./prescan.ts";
 import type { DiagnosticCode, Report } from "./report.ts";
-import type { MapNode, Path, TreeNode } from "./tree.ts";
+import { isReserved, type MapNode, type Path, type TreeNode } from "./tree.ts";
 import type { ParseFault } from "./yaml-child.ts";
 import { parseYaml } from "./yaml-parse.ts";
-
-// Names that mean something on every JavaScript object; no section needs them.
-const RESERVED = new Set(["__proto__", "constructor", "prototype"]);
 
 const FAULT_CODES: Readonly<Record<ParseFault["kind"], DiagnosticCode>> = {
   syntax: "yaml_syntax",
@@ -29,11 +26,11 @@ export async function readDocument(report: Report): Promise<TreeNode | undefined
     return undefined;
   }
   const { root, faults } = await parseYaml(source);
-  for (const fault of faults) addFault(report, fault);
+  for (const fault of withoutConsequences(report, faults)) addFault(report, fault);
   if (root === null) {
     if (faults.length === 0) {
       report.add(0, [], "file_empty", "the file holds no configuration", {
-        hint: "at least `upstreams` and `routes` are needed; `gatewarden init` writes an example",
+        hint: "at least `upstreams` and `routes` are needed",
       });
     }
     return undefined;
@@ -42,8 +39,21 @@ export async function readDocument(report: Report): Promise<TreeNode | undefined
   return root;
 }
 
+/** After a syntax error the parser stumbles over what follows: only the first of a line counts, and no odd tokens. */
+function withoutConsequences(report: Report, faults: readonly ParseFault[]): readonly ParseFault[] {
+  const lines = new Set<number>();
+  return faults.filter((fault) => {
+    if (fault.kind !== "syntax") return true;
+    const { line } = report.place(fault.at);
+    if (lines.has(line) || (lines.size > 0 && fault.message.startsWith("Unexpected"))) return false;
+    lines.add(line);
+    return true;
+  });
+}
+
 function addFault(report: Report, fault: ParseFault): void {
-  const at = Math.min(fault.at, report.source.length);
+  // What is missing at the end is shown at the end of the text, not on the empty line after it.
+  const at = Math.min(fault.at, report.source.trimEnd().length);
   if (fault.kind === "secret_tag") {
     report.add(at, [], "not_supported_yet", "`!secret` is not supported yet", {
       hint: "take the value from the environment or a file: ${VAR} or ${file:path}",
@@ -84,7 +94,7 @@ function checkMap(report: Report, node: MapNode, path: Path): void {
         relatedAt: first,
       });
     }
-    if (RESERVED.has(key)) report.add(keyAt, path, "key_reserved", "this key is reserved and can't be used");
+    if (isReserved(key)) report.add(keyAt, path, "key_reserved", "this key is reserved and can't be used");
     seen.set(key, first ?? keyAt);
     checkKeys(report, value, [...path, key]);
   }

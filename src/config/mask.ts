@@ -4,6 +4,9 @@
 const HARMLESS = new Set(["apikeys", "apikeyheaders", "forwardcredentials"]);
 const SENSITIVE = /secret|token|passw|key|hash|value|credential|authorization|cookie|private|redis/;
 const KEY = /(?:^|[\s,{[])("[^"]*"|'[^']*'|[\w$.-]+)\s*:(?=\s|$)/g;
+// Reads: one variable or file without a default, then the end of the value.
+const REFERENCE =
+  /^(?:"\$\{(?!\w+:-)[^}"]*\}"|'\$\{(?!\w+:-)[^}']*\}'|\$\{(?!\w+:-)[^}\s]*\})(?:\s|[,}\]]|$)/;
 const URL_PASSWORD = /(:\/\/)[^/@\s"']+@/g;
 const KEY_LITERAL =
   /gwk_(?:live|test)_\w+|-----BEGIN[^"']*|\b[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g;
@@ -26,12 +29,7 @@ function firstSensitive(line: string, suspectFrom: number): number | undefined {
     const key = (match[1] ?? "").replace(/["']/g, "").toLowerCase();
     const end = match.index + match[0].length;
     const value = line.slice(end).trim();
-    if (
-      value === "" ||
-      /^(?:true|false|single|firstMatch)\b/.test(value) ||
-      /^["']?\$\{[^}:]*(?::[^-][^}]*)?\}["']?$/.test(value)
-    )
-      continue;
+    if (value === "" || REFERENCE.test(value) || /^(?:true|false|single|firstMatch)\b/.test(value)) continue;
     if (end > suspectFrom || (SENSITIVE.test(key) && !HARMLESS.has(key))) return end;
   }
   return undefined;

@@ -9,8 +9,8 @@ import { limitOption } from "../rate-limit/options.ts";
 import { matchOption, methodsOption } from "../routing/options.ts";
 import { headersOption, timeoutsOption } from "../upstream/options.ts";
 
-const duration = z.string().regex(DURATION, DURATION_HINT);
-const size = z.string().regex(SIZE, SIZE_HINT);
+const duration = z.string(DURATION_HINT).regex(DURATION, DURATION_HINT);
+const size = z.string(SIZE_HINT).regex(SIZE, SIZE_HINT);
 const count = z.int().min(1).max(1_000_000);
 const later = (key: string) => z.never(notYet(key)).optional();
 
@@ -23,9 +23,12 @@ const listener = z.strictObject({
 });
 const LISTEN_HINT = "expected an address such as 0.0.0.0:8080, a map with `address`, or a list of them";
 
+/** One address that the gateway listens on. */
+export const listenerOption = z.union([address, listener], LISTEN_HINT);
+
 /** Where the gateway listens. */
 export const listenOption = z
-  .union([address, listener, z.array(z.union([address, listener], LISTEN_HINT)).min(1)], LISTEN_HINT)
+  .union([address, listener, z.array(listenerOption).min(1)], LISTEN_HINT)
   .describe("Addresses that the gateway listens on; 0.0.0.0:8080 unless said");
 
 export const healthOption = z

@@ -5,7 +5,7 @@ import { NOT_YET } from "../core/wording.ts";
 import type { DiagnosticCode, Report } from "./report.ts";
 import { choicesAt, keysAt } from "./schema-keys.ts";
 import { nearest } from "./suggest.ts";
-import { entryOf, type MapEntry, nodeAt, type Path, type TreeNode, toPlain } from "./tree.ts";
+import { entryOf, isReserved, type MapEntry, nodeAt, type Path, type TreeNode, toPlain } from "./tree.ts";
 
 export type Shape = Readonly<Record<string, z.ZodType>>;
 
@@ -112,9 +112,11 @@ export function readValue<T>(
     }
   }
   if (parsed.success) return parsed.data;
-  for (const issue of flatten(parsed.error.issues))
-    addIssue(report, { ...place, node }, schema, issue, keyAt);
-  return undefined;
+  const issues = flatten(parsed.error.issues);
+  for (const issue of issues) addIssue(report, { ...place, node }, schema, issue, keyAt);
+  // What is left when the wrong parts are taken out can still be judged, so that its mistakes are told now as well.
+  const rest = issues.reduce<TreeNode | undefined>((left, issue) => left && without(left, issue), node);
+  return rest === undefined ? undefined : schema.safeParse(toPlain(rest)).data;
 }
 
 /** Nothing could be put in the place of a variable; that was reported and is not judged any further. */
@@ -178,6 +180,26 @@ function replaceAt(node: TreeNode, path: readonly PropertyKey[], leaf: TreeNode)
   return { ...node, entries };
 }
 
+/** The node without the map entry that an issue is about; undefined when no map keeps anything. */
+function without(node: TreeNode, issue: Issue): TreeNode | undefined {
+  const wrong =
+    issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
+  return wrong.reduce<TreeNode | undefined>((left, path) => left && removeAt(left, path), node);
+}
+
+function removeAt(node: TreeNode, path: readonly PropertyKey[]): TreeNode | undefined {
+  const [step, ...rest] = path;
+  // A list keeps its length, or its items would be taken for others.
+  if (node.kind !== "map" || step === undefined) return undefined;
+  const entry = entryOf(node, String(step));
+  if (entry === undefined) return undefined;
+  const value = removeAt(entry.value, rest);
+  const entries = node.entries.flatMap((one) =>
+    one !== entry ? [one] : value === undefined ? [] : [{ ...one, value }],
+  );
+  return entries.length === 0 ? undefined : { ...node, entries };
+}
+
 function addIssue(report: Report, place: Place, schema: z.ZodType, issue: Issue, keyAt: number): void {
   const steps = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
   const path = [...place.path, ...steps];
@@ -235,6 +257,8 @@ export function reportUnknownKey(
   key: string,
   known: readonly string[],
 ): string | undefined {
+  // Reserved names were reported already.
+  if (isReserved(key)) return undefined;
   const suggestion = nearest(key, known);
   report.add(at, path, "unknown_key", UNKNOWN_KEY, { suggestion });
   return suggestion;
@@ -254,6 +278,7 @@ const KINDS: Readonly<Record<string, string>> = {
 function message(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case "invalid_type":
+      if (issue.expected === "int" && typeof issue.input === "number") return "expected a whole number";
       return `expected ${KINDS[issue.expected] ?? issue.expected}, found ${kindOfPlain(issue.input)}`;
     case "invalid_value":
       return `expected ${issue.values.length === 1 ? "" : "one of "}${issue.values.map(String).join(", ")}`;

@@ -4,18 +4,24 @@
 export function nearest(word: string, valid: Iterable<string>): string | undefined {
   if (word.length > 64) return undefined;
   const typed = word.toLowerCase();
-  const most = Math.max(1, Math.floor(word.length / 3));
+  const most = Math.max(1, Math.floor((word.length + 1) / 3));
   let best: string | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const candidate of valid) {
     const distance = editDistance(typed, candidate.toLowerCase());
-    const near = distance <= most || (typed.length >= 3 && candidate.toLowerCase().startsWith(typed));
+    const near = distance <= most || isPart(typed, candidate.toLowerCase());
     if (near && distance < least) {
       best = candidate;
       least = distance;
     }
   }
   return best;
+}
+
+/** `timeout` for `requestTimeout`, `ratelimits` for `limits`. */
+function isPart(typed: string, candidate: string): boolean {
+  const [short, long] = typed.length < candidate.length ? [typed, candidate] : [candidate, typed];
+  return short.length >= 3 && (long.startsWith(short) || (short.length >= 4 && long.endsWith(short)));
 }
 
 /** Damerau-Levenshtein distance with adjacent swaps (optimal string alignment). */

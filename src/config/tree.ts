@@ -37,6 +37,14 @@ export type TreeNode = ScalarNode | ListNode | MapNode;
 /** Steps from the document's root to a node: keys and list indices. */
 export type Path = readonly (string | number)[];
 
+// Names that mean something on every JavaScript object; no section needs them.
+const RESERVED = new Set(["__proto__", "constructor", "prototype"]);
+
+/** Whether a key is refused wherever it stands. */
+export function isReserved(key: string): boolean {
+  return RESERVED.has(key);
+}
+
 /** A path as users write it: `routes[0].scopes`, `require["claims.org"]`. */
 export function formatPath(path: Path): string {
   let text = "";

@@ -1,7 +1,7 @@
 // The only caller of the YAML parser, and a process of its own: a deeply nested document can abort Node in a way that
 // no handler catches. Reads the text on standard input, writes the plain tree as JSON on standard output.
 
-import { type Alias, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { type Alias, isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
 import type { MapEntry, ScalarValue, TreeNode } from "./tree.ts";
 
 // Deeper trees than this are refused; the caller's scan of the text has the same bound.
@@ -22,6 +22,11 @@ export interface ParseReply {
 
 class TooDeep extends Error {}
 
+const TOO_DEEP: ParseReply = {
+  root: null,
+  faults: [{ at: 0, kind: "depth", message: `nested deeper than ${DEEPEST} levels` }],
+};
+
 class Reader {
   readonly faults: ParseFault[] = [];
   readonly #anchors = new Map<string, Node>();
@@ -32,7 +37,7 @@ class Reader {
     const start = node?.range?.[0] ?? at;
     if (node === null || node === undefined) return { kind: "scalar", at: start, value: null };
     if (isAlias(node)) return this.#follow(node, start, depth, inAlias);
-    this.#tag(node, start);
+    if (this.#tag(node, start)) return { kind: "scalar", at: start, value: null, substituted: "missing" };
     if ("anchor" in node && typeof node.anchor === "string") this.#anchors.set(node.anchor, node);
     if (isSeq(node)) {
       const items = node.items.map((item) => this.read(item as Node | null, start, depth + 1, inAlias));
@@ -84,19 +89,19 @@ class Reader {
           ? "an alias has to follow its anchor"
           : `more than ${MOST_ALIASES} aliases`;
       if (this.faults.length < 50) this.faults.push({ at, kind: "alias", message });
-      return { kind: "scalar", at, value: null };
+      return { kind: "scalar", at, value: null, substituted: "missing" };
     }
     return this.read(target, at, depth, true);
   }
 
-  #tag(node: Node, at: number): void {
-    if (!("tag" in node) || typeof node.tag !== "string" || node.tag === "tag:yaml.org,2002:str") return;
+  /** Reports a tag; true when there is one. */
+  #tag(node: Node, at: number): boolean {
+    if (!("tag" in node) || typeof node.tag !== "string" || node.tag === "tag:yaml.org,2002:str")
+      return false;
     const secret = node.tag === "!secret";
-    this.faults.push({
-      at,
-      kind: secret ? "secret_tag" : "tag",
-      message: secret ? "!secret" : "tags are not supported",
-    });
+    const message = secret ? "!secret" : "tags are not supported";
+    this.faults.push({ at, kind: secret ? "secret_tag" : "tag", message });
+    return true;
   }
 }
 
@@ -110,13 +115,16 @@ function parse(text: string): ParseReply {
     uniqueKeys: false,
     merge: false,
     prettyErrors: false,
-    logLevel: "silent",
-    lineCounter: new LineCounter(),
+    // At "silent" the parser would pass over a second document.
+    logLevel: "error",
   });
   const syntax = document.errors.map((error): ParseFault => {
     const kind = error.code === "MULTIPLE_DOCS" ? "documents" : "syntax";
-    return { at: error.pos[0], kind, message: error.message.split("\n", 1)[0] ?? "" };
+    // Behind a colon the parser repeats the text itself, which may be a secret.
+    return { at: error.pos[0], kind, message: error.message.split(/: |\n/, 1)[0] ?? "" };
   });
+  // The parser gives its own stack overflow as a syntax error.
+  if (syntax.some((fault) => fault.message.includes("call stack"))) return TOO_DEEP;
   if (syntax.length > 0) return { root: null, faults: syntax.slice(0, 20) };
   const reader = new Reader();
   try {
@@ -124,7 +132,7 @@ function parse(text: string): ParseReply {
     return { root, faults: reader.faults };
   } catch (error) {
     if (!(error instanceof TooDeep)) throw error;
-    return { root: null, faults: [{ at: 0, kind: "depth", message: "nested too deeply" }] };
+    return TOO_DEEP;
   }
 }
 

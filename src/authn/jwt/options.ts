@@ -22,9 +22,7 @@ export const issuerShape = {
     .describe("Accepted `aud` values; `none` says that audiences are not checked")
     .optional(),
   algorithms: z.array(z.string()).min(1).describe("Accepted signature algorithms").optional(),
-  leeway: z
-    .string()
-    .regex(DURATION, DURATION_HINT)
+  leeway: z.string(DURATION_HINT).regex(DURATION, DURATION_HINT)
     .describe("Tolerated clock difference, at most 120s; 30s unless said")
     .optional(),
   typ: z

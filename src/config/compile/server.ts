@@ -1,5 +1,6 @@
 // Compiles what concerns the gateway's own server: addresses, limits of requests, paths, drain, health, Redis, logs.
 
+import * as z from "zod";
 import type { AddressRange } from "../../core/address.ts";
 import { canonicalPath, type PathRules } from "../../core/request-target.ts";
 import { logsOption } from "../../telemetry/options.ts";
@@ -14,7 +15,7 @@ import {
   drainShape,
   healthOption,
   limitsShape,
-  listenOption,
+  listenerOption,
   pathsShape,
   redisOption,
   redisShape,
@@ -22,24 +23,24 @@ import {
 } from "../options.ts";
 import { type Place, readFields, readValue } from "../read.ts";
 import type { Report } from "../report.ts";
-import { checkRange, durationOf, listEntries, partOf, rangeAt, sizeOf } from "./entries.ts";
+import { checkRange, durationOf, keyAtOf, listEntries, partOf, rangeAt, sizeOf } from "./entries.ts";
 
 const MOST_TIMEOUT_MS = 24 * 3_600_000;
 
 /** `listen`. */
 export function compileListen(report: Report, place: Place | undefined): readonly ListenAddress[] {
   if (place === undefined) return [{ host: "0.0.0.0", port: 8080 }];
-  if (readValue(report, place, listenOption) === undefined) return [];
-  const places = place.node.kind === "list" ? listEntries(report, place) : [place];
+  const isList = place.node.kind === "list";
+  if (isList && readValue(report, place, notEmpty) === undefined) return [];
   const seen = new Map<string, number>();
-  return places.flatMap((one) => {
-    const address = one.node.kind === "map" ? addressBelow(one) : one;
-    const text = address.node.kind === "scalar" ? String(address.node.value) : "";
-    const parsed = parseListen(text);
+  return (isList ? listEntries(report, place) : [place]).flatMap((one) => {
+    if (readValue(report, one, listenerOption) === undefined) return [];
+    const { node, path } = one.node.kind === "map" ? addressBelow(one) : one;
+    const parsed = parseListen(node.kind === "scalar" ? String(node.value) : "");
     if (parsed === undefined) {
       report.add(
-        address.node.at,
-        address.path,
+        node.at,
+        path,
         "value_invalid",
         "expected host:port such as 0.0.0.0:8080, [::1]:8080 or :8080",
       );
@@ -48,14 +49,14 @@ export function compileListen(report: Report, place: Place | undefined): readonl
     const key = `${parsed.host} ${parsed.port}`;
     const first = seen.get(key);
     if (first !== undefined && parsed.port !== 0) {
-      report.add(address.node.at, address.path, "duplicate_value", "this address is listed twice", {
-        relatedAt: first,
-      });
+      report.add(node.at, path, "duplicate_value", "this address is listed twice", { relatedAt: first });
     }
-    seen.set(key, address.node.at);
+    seen.set(key, node.at);
     return [parsed];
   });
 }
+
+const notEmpty = z.array(z.unknown()).min(1);
 
 function addressBelow(place: Place): Place {
   const entry =
@@ -80,18 +81,13 @@ export function compileHealth(
   if (value === undefined || value === false) return undefined;
   const live = value.live ?? "/healthz";
   const ready = value.ready ?? "/readyz";
-  for (const [key, path] of [
-    ["live", live],
-    ["ready", ready],
-  ] as const) {
+  for (const key of ["live", "ready"] as const) {
+    const path = value[key];
+    if (place === undefined || path === undefined) continue;
     const canonical = canonicalPath(path, rules);
-    if (place === undefined || (path.startsWith("/") && canonical.ok && canonical.value === path)) continue;
-    report.add(
-      place.node.at,
-      [...place.path, key],
-      "value_invalid",
-      "expected a canonical path such as /healthz",
-    );
+    if (path.startsWith("/") && canonical.ok && canonical.value === path) continue;
+    const part = partOf({ ...place, value, present: true }, key);
+    report.add(part.node.at, part.path, "value_invalid", "expected a canonical path such as /healthz");
   }
   if (place !== undefined && live === ready) {
     report.add(place.node.at, place.path, "duplicate_value", "`live` and `ready` need paths of their own");
@@ -216,13 +212,10 @@ export function compileLogs(report: Report, place: Place | undefined): LogPolicy
   const value = place === undefined ? {} : (readValue(report, place, logsOption) ?? {});
   const fields: Record<string, string> = {};
   for (const [name, text] of Object.entries(value.fields ?? {})) {
-    if (LOG_MEMBERS.has(name)) {
-      report.add(
-        place?.node.at ?? 0,
-        [...(place?.path ?? []), "fields", name],
-        "conflict",
-        "every line has a member of this name already",
-      );
+    if (LOG_MEMBERS.has(name) && place !== undefined) {
+      const at = keyAtOf({ ...place, value, present: true }, "fields", name);
+      const path = [...place.path, "fields", name];
+      report.add(at, path, "conflict", "every line has a member of this name already");
     }
     fields[name] = String(text);
   }

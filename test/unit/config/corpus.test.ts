@@ -1,0 +1,29 @@
+// Broken files and exactly what is said about each: the text beside every file of test/config-corpus. After a wanted
+// change of wording run `vitest run -u` on this file and read the difference.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseEnv } from "node:util";
+import { describe, expect, test } from "vitest";
+import { formatDiagnostics } from "../../../src/config/diagnostics.ts";
+import { inspectConfig } from "../../../src/config/load.ts";
+
+const CORPUS = fileURLToPath(new URL("../../config-corpus/", import.meta.url));
+const ENVIRONMENT = parseEnv(readFileSync(join(CORPUS, "corpus.env"), "utf8"));
+const FILES = readdirSync(CORPUS).filter((name) => name.endsWith(".yaml"));
+
+describe("the corpus of broken files", () => {
+  test("is as large as promised", () => {
+    expect(FILES.length).toBeGreaterThanOrEqual(60);
+  });
+
+  test.for(FILES)("%s is refused with exactly the expected diagnostics", async (name) => {
+    const inspection = await inspectConfig(join(CORPUS, name), ENVIRONMENT);
+    expect(inspection.config).toBeUndefined();
+    expect(inspection.diagnostics.some((one) => one.severity === "error")).toBe(true);
+    const text = formatDiagnostics(inspection, "text", false).replaceAll(CORPUS, "");
+    expect(text).not.toContain("canary");
+    await expect(text).toMatchFileSnapshot(join(CORPUS, name.replace(/yaml$/, "txt")));
+  });
+});
