@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { JwtVerifier } from "../../../../src/authn/jwt/verifier.ts";
-import { MovableClock, remotePolicy, until } from "../../../support/verifier.ts";
-import { cleanUp, HOUR, PATIENT, publishing, reasons, state, verifying } from "./published.ts";
+import { keyPolicy, MovableClock, remotePolicy, startVerifier, until } from "../../../support/verifier.ts";
+import { cleanUp, HOUR, PATIENT, publishing, reasons, second, state, verifying } from "./published.ts";
 
 describe("J39 an issuer that is away at the start", () => {
   test("makes tokens unjudgeable at once, without a fetch per request", async () => {
@@ -90,5 +90,30 @@ describe("J40 an issuer that goes away later", () => {
     issuer.fault = undefined;
     await until(() => state(running) === "ready");
     expect(await running.verdict(known)).toBe("ok");
+  });
+
+  test("a remembered token ends with the keys, though nothing else asks for them", async () => {
+    const issuer = await publishing();
+    const timings = { ...PATIENT, lifetimeMs: 50, leastLifetimeMs: 50, staleMs: 300 };
+    const running = await verifying(remotePolicy(issuer), timings);
+    const known = issuer.token();
+    expect(await running.verdict(known)).toBe("ok");
+    issuer.fault = { kind: "reset" };
+    await expect
+      .poll(() => running.verdict(known), { timeout: 5_000 })
+      .toBe("keys_unavailable/jwt_keys_missing");
+  });
+
+  test("a token that another entry of the same issuer refuses can't be judged without the missing keys", async () => {
+    const issuer = await publishing();
+    issuer.fault = { kind: "reset" };
+    const running = await startVerifier(
+      [keyPolicy([second], { issuer: issuer.issuer, name: "local" }), remotePolicy(issuer)],
+      { timings: PATIENT },
+    );
+    cleanUp.push(() => running.verifier.stop());
+    const token = issuer.token({}, { kid: undefined });
+    expect(await running.verdict(token, "local")).toBe("token_invalid/jwt_signature");
+    expect(await running.verdict(token)).toBe("keys_unavailable/jwt_keys_missing");
   });
 });
