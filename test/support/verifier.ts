@@ -3,7 +3,7 @@
 import type { AuthnOutcome } from "../../src/authn/authenticator.ts";
 import type { IssuerPolicy, KeySource } from "../../src/authn/jwt/policy.ts";
 import type { Grants } from "../../src/authn/jwt/principal.ts";
-import { type JwtOptions, JwtVerifier } from "../../src/authn/jwt/verifier.ts";
+import { type IssuerNames, type JwtOptions, JwtVerifier } from "../../src/authn/jwt/verifier.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { GatewayEvent } from "../../src/core/events.ts";
 import type { Principal } from "../../src/core/principal.ts";
@@ -71,9 +71,9 @@ export interface RunningVerifier {
   readonly clock: MovableClock;
   readonly events: GatewayEvent[];
   /** `code/reason` of a refusal, or `ok`. */
-  verdict(token: string, issuerName?: string): Promise<string>;
+  verdict(token: string, issuerNames?: IssuerNames): Promise<string>;
   /** The principal of a token that must pass. */
-  principal(token: string, issuerName?: string): Promise<Principal>;
+  principal(token: string, issuerNames?: IssuerNames): Promise<Principal>;
 }
 
 const NO_GRANTS: Grants = () => ({ scopes: [], tier: undefined });
@@ -97,11 +97,11 @@ export async function startVerifier(
     verifier,
     clock,
     events,
-    async verdict(token, issuerName) {
-      return verdictOf(await verifier.verify(token, issuerName));
+    async verdict(token, issuerNames) {
+      return verdictOf(await verifier.verify(token, issuerNames));
     },
-    async principal(token, issuerName) {
-      const outcome = await verifier.verify(token, issuerName);
+    async principal(token, issuerNames) {
+      const outcome = await verifier.verify(token, issuerNames);
       if (outcome.kind === "rejected") throw new Error(`refused: ${outcome.denial.reason}`);
       return outcome.principal;
     },

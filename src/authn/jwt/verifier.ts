@@ -61,6 +61,13 @@ function refuse(reason: string): AuthnOutcome {
   return reason === "jwt_expired" ? EXPIRED : rejected(deny("token_invalid", reason));
 }
 
+/** Names of the issuers whose tokens are asked for; undefined: all. */
+export type IssuerNames = string | readonly string[] | undefined;
+
+function isNamed(name: string, names: IssuerNames): boolean {
+  return names === undefined || names === name || (typeof names === "object" && names.includes(name));
+}
+
 /** Verifies tokens of any configured issuer. */
 export class JwtVerifier {
   readonly #ports: JwtPorts;
@@ -102,24 +109,24 @@ export class JwtVerifier {
   }
 
   /**
-   * Verifies a token of the issuer called `issuerName`, or of any one. Known tokens and malformed ones are answered at
+   * Verifies a token of the issuer called `issuerNames`, of one of several, or (undefined) of any. Known tokens and malformed ones are answered at
    * once, the others by a promise. Rejections: `token_invalid`, `token_expired`, `keys_unavailable`.
    */
-  verify(token: string, issuerName: string | undefined): Awaitable<AuthnOutcome> {
+  verify(token: string, issuerNames: IssuerNames): Awaitable<AuthnOutcome> {
     const known = this.#cache.get(token);
     if (
       known !== undefined &&
       known.epoch === known.issuer.keys.epoch &&
-      (issuerName === undefined || issuerName === known.issuer.policy.name)
+      isNamed(known.issuer.policy.name, issuerNames)
     ) {
       const nowMs = this.#ports.clock.wallMs();
       if (nowMs >= known.untilMs) return EXPIRED;
       if (nowMs >= known.fromMs) return known.outcome;
     }
-    return this.#judge(token, issuerName);
+    return this.#judge(token, issuerNames);
   }
 
-  #judge(token: string, issuerName: string | undefined): Awaitable<AuthnOutcome> {
+  #judge(token: string, issuerNames: IssuerNames): Awaitable<AuthnOutcome> {
     const read = readCompact(token);
     if (!read.ok) return refuse(read.error);
     const { header, payload } = read.value;
@@ -127,7 +134,7 @@ export class JwtVerifier {
     let fault = "jwt_issuer";
     const issuers: Issuer[] = [];
     for (const issuer of named ?? []) {
-      if (issuerName !== undefined && issuer.policy.name !== issuerName) continue;
+      if (!isNamed(issuer.policy.name, issuerNames)) continue;
       const found = headerFault(header, issuer.policy);
       if (found === undefined) issuers.push(issuer);
       else fault = found;

@@ -73,6 +73,9 @@ describe("the issuer", () => {
     expect(await verdict(good)).toBe("ok");
     expect(await verdict(good, "corp")).toBe("token_invalid/jwt_audience");
     expect(await verdict(good, "second")).toBe("ok");
+    expect(await verdict(good, ["corp", "second"])).toBe("ok");
+    expect(await verdict(good, ["corp", "third"])).toBe("token_invalid/jwt_audience");
+    expect(await verdict(good, [])).toBe("token_invalid/jwt_issuer");
     expect(await verdict(token({ aud: "y" }))).toBe("token_invalid/jwt_audience");
   });
 
