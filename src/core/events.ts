@@ -11,6 +11,8 @@ export type GatewayEvent =
   | { readonly kind: "key_ignored"; readonly issuer: string; readonly reason: string }
   | { readonly kind: "store_unreachable"; readonly store: string; readonly reason: string }
   | { readonly kind: "store_recovered"; readonly store: string }
+  /** The store deletes counters when its memory runs out, so limits may let more through than they say. */
+  | { readonly kind: "store_evicts"; readonly store: string; readonly policy: string }
   | {
       readonly kind: "upstream_failed";
       readonly upstream: string;

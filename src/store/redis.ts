@@ -5,7 +5,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { Redis, type RedisOptions } from "ioredis";
 import type { Emit } from "../core/events.ts";
 
-const PROBE_EVERY_MS = 250;
+const PROBE_EVERY_MS = 100;
 const PRESENCE_EVERY_MS = 5_000;
 const PRESENCE_LASTS_MS = 15_000;
 // A connection that owes an answer for so long is given up, so that recovery never waits for TCP to notice.
@@ -101,6 +101,7 @@ export class RedisStore {
   readonly #id = randomUUID();
   #state: State = "starting";
   #instances = 1;
+  #evictionChecked = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: RedisStoreOptions) {
@@ -110,7 +111,9 @@ export class RedisStore {
     this.#redis = new Redis(options.url, CONNECTION);
     this.#redis.on("error", (error) => this.#lost(reasonOf(error)));
     this.#redis.on("close", () => this.#lost("connection_lost"));
-    this.#redis.on("ready", () => void this.#probe());
+    this.#redis.on("ready", () => {
+      if (this.#state === "unreachable") void this.#probe();
+    });
   }
 
   /** Whether the last that was heard of the server was good. */
@@ -204,16 +207,13 @@ export class RedisStore {
     if (!reply.ok) this.#lost(reply.reason);
     else if (!Number.isSafeInteger(reply.value)) this.#lost("malformed");
     else this.#found(Number(reply.value));
-    this.#schedule();
+    this.#schedule(this.reachable ? PRESENCE_EVERY_MS : PROBE_EVERY_MS);
   }
 
-  #schedule(): void {
+  #schedule(afterMs: number): void {
     if (this.#state === "closed") return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(
-      () => void this.#probe(),
-      this.reachable ? PRESENCE_EVERY_MS : PROBE_EVERY_MS,
-    ).unref();
+    this.#timer = setTimeout(() => void this.#probe(), afterMs).unref();
   }
 
   #found(instances: number): void {
@@ -222,12 +222,26 @@ export class RedisStore {
     const recovered = this.#state === "unreachable";
     this.#state = "reachable";
     if (recovered) this.#emit({ kind: "store_recovered", store: "redis" });
+    void this.#checkEviction();
   }
 
   #lost(reason: string): void {
     if (this.#state === "closed" || this.#state === "unreachable") return;
     this.#state = "unreachable";
     this.#emit({ kind: "store_unreachable", store: "redis", reason });
-    this.#schedule();
+    // It may have been a hiccup.
+    this.#schedule(0);
+  }
+
+  /** Tells once when the server may throw counters away: a limit would then be more than a limit. */
+  async #checkEviction(): Promise<void> {
+    if (this.#evictionChecked) return;
+    this.#evictionChecked = true;
+    const reply = await this.#answered(this.#redis.info("memory"));
+    if (!reply.ok || typeof reply.value !== "string") return;
+    const policy = /^maxmemory_policy:([a-z-]{1,40})\r?$/m.exec(reply.value)?.[1];
+    const unbounded = /^maxmemory:0\r?$/m.test(reply.value);
+    if (policy === undefined || policy === "noeviction" || unbounded) return;
+    this.#emit({ kind: "store_evicts", store: "redis", policy });
   }
 }

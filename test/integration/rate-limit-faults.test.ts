@@ -364,6 +364,20 @@ describe("a server that answers, but not with a decision", () => {
 });
 
 describe("start-up", () => {
+  test.each([
+    ["allkeys-lru", "10mb", [{ kind: "store_evicts", store: "redis", policy: "allkeys-lru" }]],
+    ["volatile-ttl", "10mb", [{ kind: "store_evicts", store: "redis", policy: "volatile-ttl" }]],
+    ["allkeys-lru", "0", []],
+    ["noeviction", "10mb", []],
+  ])("Q14 warns once of a server that evicts counters: %s with maxmemory %s", async (evict, most, expected) => {
+    const redis = await redisServer({ args: ["--maxmemory-policy", evict, "--maxmemory", most] });
+    const gate = await gateway(redis.url);
+    await gate.take([policy("deny")]);
+    await gate.store.open();
+    await pause(20);
+    expect(gate.events).toEqual(expected);
+  });
+
   test("Q09 without Redis the store opens at once, degraded, and finds Redis when it comes", async () => {
     const redis = await redisServer();
     await redis.stop();
