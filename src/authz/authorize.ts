@@ -1,5 +1,6 @@
 // May this principal use this route? Scopes, roles and requirements, checked in that order.
 
+import { claimAt } from "../core/claims.ts";
 import { type Denial, deny } from "../core/denial.ts";
 import type { Principal } from "../core/principal.ts";
 import { meets } from "../core/scope.ts";
@@ -61,13 +62,4 @@ function factOf({ fact }: Requirement, principal: Principal): unknown {
     case "claim":
       return claimAt(principal.claims, fact.path);
   }
-}
-
-function claimAt(claims: Readonly<Record<string, unknown>>, path: readonly string[]): unknown {
-  let value: unknown = claims;
-  for (const name of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
-    value = (value as Record<string, unknown>)[name];
-  }
-  return value;
 }

@@ -1,6 +1,7 @@
 // Identity headers: what the upstream learns of the principal. Rendered once per principal, since a verified token or a
 // key is the same object on every request.
 
+import { claimAt } from "../core/claims.ts";
 import { encodeFieldValue } from "../core/fields.ts";
 import type { Principal } from "../core/principal.ts";
 
@@ -60,16 +61,11 @@ function factValue(principal: Principal, fact: IdentityFact): string | undefined
     case "tier":
       return principal.tier;
     default:
-      return claimText(principal.claims, fact.claim);
+      return claimText(claimAt(principal.claims, fact.claim));
   }
 }
 
-function claimText(claims: Readonly<Record<string, unknown>>, path: readonly string[]): string | undefined {
-  let value: unknown = claims;
-  for (const name of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
-    value = (value as Record<string, unknown>)[name];
-  }
+function claimText(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   const texts = Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
