@@ -114,9 +114,7 @@ export class RequestFieldRules {
   }
 }
 
-const RESPONSE_DROPPED: ReadonlySet<string> = new Set(
-  HOP_BY_HOP.filter((name) => name !== "upgrade").concat("upgrade"),
-);
+const RESPONSE_DROPPED: ReadonlySet<string> = new Set(HOP_BY_HOP);
 
 /** Whether an upstream's response field ends at the gateway. */
 export function endsHere(name: string): boolean {

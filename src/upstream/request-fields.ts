@@ -52,7 +52,7 @@ export function requestFields(
   addForwarding(out, policy, request, port);
   const identity = policy.identity.of(principal);
   for (let index = 0; index < identity.length; index++) out.push(identity[index] as string);
-  for (const [name, value] of edits.set) replace(out, name, value);
+  for (const [name, value] of edits.set) replaceField(out, name, value);
   return out;
 }
 
@@ -89,7 +89,8 @@ function continued(request: GatewayRequest, name: string): string | undefined {
   return value !== undefined && /^[\w.:[\]-]{1,260}$/.test(value) ? value : undefined;
 }
 
-function replace(out: string[], name: string, value: string): void {
+/** Puts one line called `name` at the end of a flat list, in place of all that it holds in any case. */
+export function replaceField(out: string[], name: string, value: string): void {
   const lower = name.toLowerCase();
   for (let index = out.length - 2; index >= 0; index -= 2) {
     if ((out[index] as string).toLowerCase() === lower) out.splice(index, 2);

@@ -1,7 +1,7 @@
 // Builds the header section that the client gets from the upstream's answer.
 
 import { endsHere, nominated } from "./field-rules.ts";
-import type { FieldEdits } from "./request-fields.ts";
+import { type FieldEdits, replaceField } from "./request-fields.ts";
 
 export interface ResponseFieldsPolicy {
   readonly edits: FieldEdits;
@@ -33,12 +33,6 @@ export function responseFields(
   }
   for (const text of policy.own) out.push(text);
   if (policy.keepPrivate && !cacheControl) out.push("cache-control", "private");
-  for (const [name, value] of policy.edits.set) {
-    const lower = name.toLowerCase();
-    for (let index = out.length - 2; index >= 0; index -= 2) {
-      if ((out[index] as string).toLowerCase() === lower) out.splice(index, 2);
-    }
-    out.push(name, value);
-  }
+  for (const [name, value] of policy.edits.set) replaceField(out, name, value);
   return out;
 }
