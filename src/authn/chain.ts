@@ -43,12 +43,21 @@ export class AuthnChain {
     if (this.#onlyJwt !== undefined && found.jwt !== undefined) {
       return this.#onlyJwt.authenticate(found.jwt, clientAddress);
     }
-    const alternative = this.#policy.alternatives.find((names) =>
-      names.every((one) => found[one.kind] !== undefined),
-    );
+    const alternative = this.#decisive(found);
     if (alternative !== undefined) return verifyAll(alternative, found, clientAddress);
     const none = ![...this.#accepted].some((kind) => found[kind] !== undefined);
     return none && this.#policy.optional ? PASS : rejected(deny("credentials_missing"));
+  }
+
+  /** The first alternative whose credentials all came; without `firstMatch` it must look at every one that came. */
+  #decisive(found: FoundCredentials): readonly Authenticator[] | undefined {
+    const { alternatives, firstMatch } = this.#policy;
+    const sent = firstMatch ? [] : [...this.#accepted].filter((kind) => found[kind] !== undefined);
+    return alternatives.find(
+      (names) =>
+        names.every((one) => found[one.kind] !== undefined) &&
+        sent.every((kind) => names.some((one) => one.kind === kind)),
+    );
   }
 
   /** A public route takes no credential, so only what is ambiguous for any reader is refused there. */
@@ -74,8 +83,7 @@ export class AuthnChain {
 
 /** A token beside the one in Authorization (RFC 6750 section 2: one method per request). */
 function secondToken(token: string, fields: Fields, search: string): boolean {
-  const forwarded = fields.first("x-forwarded-access-token");
-  if (forwarded !== undefined && forwarded !== token) return true;
+  if (fields.all("x-forwarded-access-token").some((forwarded) => forwarded !== token)) return true;
   // The name may be written with escapes, which the upstream would undo.
   if (!search.includes("access_token") && !search.includes("%")) return false;
   return new URLSearchParams(search).has("access_token");
