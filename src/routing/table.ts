@@ -80,7 +80,7 @@ export class RouteTable<T> {
     const literal = this.#literalPaths.get(path);
     const direct = literal === undefined ? undefined : select(literal, request);
     if (direct !== undefined) return direct.result;
-    const walk: Walk<T> = { request, segments: segmentsOf(path), original: request.path, values: [] };
+    const walk: Walk = { request, segments: segmentsOf(request.path), values: [] };
     const entry = this.#find(this.#root, walk, 0, (leaf) => select(leaf, request));
     if (entry === undefined) return this.#miss(walk);
     if (entry.parameterNames.length === 0) return entry.result;
@@ -124,12 +124,7 @@ export class RouteTable<T> {
   }
 
   /** Depth first in order of rank, so the first hit is the most specific. Each node is visited once at most. */
-  #find<R>(
-    at: Node<T>,
-    walk: Walk<T>,
-    depth: number,
-    visit: (leaf: Leaf<T>) => R | undefined,
-  ): R | undefined {
+  #find<R>(at: Node<T>, walk: Walk, depth: number, visit: (leaf: Leaf<T>) => R | undefined): R | undefined {
     const { segments } = walk;
     const slash = depth === segments.length - 1 && segments[depth] === "" && depth > 0;
     if (depth === segments.length || slash) {
@@ -140,7 +135,8 @@ export class RouteTable<T> {
       return at.rest === undefined ? undefined : visit(at.rest);
     }
     const segment = segments[depth] as string;
-    const literal = at.literals.get(decodeSegment(segment));
+    const value = decodeSegment(segment);
+    const literal = at.literals.get(this.#caseSensitive ? value : value.toLowerCase());
     const byLiteral = literal === undefined ? undefined : this.#find(literal, walk, depth + 1, visit);
     if (byLiteral !== undefined) return byLiteral;
     if (at.parameter !== undefined && segment !== "") {
@@ -152,7 +148,7 @@ export class RouteTable<T> {
     return at.rest === undefined ? undefined : visit(at.rest);
   }
 
-  #miss(walk: Walk<T>): RouteResult<T> {
+  #miss(walk: Walk): RouteResult<T> {
     const methods = new Set<string>();
     let hostKnown = false;
     this.#find(this.#root, walk, 0, (leaf): undefined => {
@@ -180,14 +176,12 @@ export class RouteTable<T> {
   }
 }
 
-interface Walk<T> {
+interface Walk {
   readonly request: RoutedRequest;
-  /** Segments of the path in the spelling that literals are compared in; a last empty one stands for a trailing slash. */
+  /** Segments of the path; a last empty one stands for a trailing slash. */
   readonly segments: readonly string[];
-  readonly original: string;
   /** Depths of the segments that parameters took. */
   readonly values: number[];
-  readonly entry?: Entry<T>;
 }
 
 function node<T>(): Node<T> {
@@ -198,11 +192,10 @@ function segmentsOf(path: string): string[] {
   return path === "/" ? [] : path.slice(1).split("/");
 }
 
-function parametersOf<T>(entry: Entry<T>, walk: Walk<T>): Record<string, string> {
-  const spelt = segmentsOf(walk.original);
+function parametersOf<T>(entry: Entry<T>, walk: Walk): Record<string, string> {
   const parameters: Record<string, string> = {};
   for (const [index, name] of entry.parameterNames.entries()) {
-    parameters[name] = decodeSegment(spelt[walk.values[index] ?? 0] ?? "");
+    parameters[name] = decodeSegment(walk.segments[walk.values[index] ?? 0] ?? "");
   }
   return parameters;
 }
