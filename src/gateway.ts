@@ -168,7 +168,7 @@ export class Gateway {
       inFlight: this.#state.runs.size,
       tunnels: this.#state.tunnels.size,
     });
-    this.#state.draining = true;
+    this.#state.startDraining();
     if (delayMs > 0) await sleep(delayMs);
     const closed = Promise.all(this.#servers.map((server) => server.close()));
     const idle = setInterval(() => {

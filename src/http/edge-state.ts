@@ -25,12 +25,18 @@ export interface Cuttable {
   cut(): void;
 }
 
+/** A request in flight. */
+export interface InFlight extends Cuttable {
+  /** Makes its answer the last one on its connection. */
+  closeAfter(): void;
+}
+
 export class EdgeState {
   readonly policy: Policy;
   readonly log: GatewayLog;
   readonly inFlightLimit: number;
   readonly legacyLimitFields: boolean;
-  readonly runs = new Set<Cuttable>();
+  readonly runs = new Set<InFlight>();
   readonly tunnels = new Set<Cuttable>();
   draining = false;
   readonly #options: EdgeOptions;
@@ -41,6 +47,12 @@ export class EdgeState {
     this.log = options.log;
     this.inFlightLimit = options.inFlight;
     this.legacyLimitFields = options.legacyLimitFields;
+  }
+
+  /** From now on every answer is the last one on its connection, those under way included. */
+  startDraining(): void {
+    this.draining = true;
+    for (const run of this.runs) run.closeAfter();
   }
 
   newRequestId(): string {

@@ -91,6 +91,10 @@ export class Run {
     this.#incoming.socket.destroy();
   }
 
+  closeAfter(): void {
+    this.#outgoing.shouldKeepAlive = false;
+  }
+
   /** Takes part in what the edge has in flight; false when the connection may carry nothing more. */
   #open(): boolean {
     const { socket } = this.#incoming;
