@@ -176,7 +176,7 @@ describe("hardship", () => {
                 target: "/public/x",
                 headers: index % 5 === 0 ? { "Content-Length": "100" } : {},
               }),
-              { timeoutMs: index % 4 === 0 ? 2 : 200 },
+              { timeoutMs: index % 4 === 0 ? 2 : 40 },
             ),
           ),
         );

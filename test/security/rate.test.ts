@@ -6,7 +6,6 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { expectAlive } from "../support/cases.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
-import type { TestGateway } from "../support/gateway.ts";
 import { type HeaderSpec, type Rig, startRig } from "../support/rig.ts";
 
 /** Statuses of `count` calls, one after the other. */
@@ -152,25 +151,23 @@ describe("behind a trusted proxy", () => {
     expect((await rig.call({ target: "/ip/x", headers: from("203.0.113.10, 10.0.0.7") })).status).toBe(200);
   });
 
-  test("★H12 what the client wrote to the left of its own address names nobody", async () => {
-    const log = await logOf(rig.gateway, async () => {
-      await rig.call({ target: "/public/h12", headers: from("6.6.6.6, garbage, 203.0.113.77") });
-    });
-    expect(log?.client).toBe("203.0.113.77");
+  test.each([
+    [
+      "★H12 what the client wrote to the left of its own address names nobody",
+      "6.6.6.6, garbage, 203.0.113.77",
+      "203.0.113.77",
+    ],
+    [
+      "Q02 an address that is none falls back to the proxy that sent it",
+      "203.0.113.5, not-an-address",
+      "127.0.0.1",
+    ],
+  ])("%s", async (title, forwarded, client) => {
+    const path = `/public/${title.slice(0, 4).replace("★", "").trim()}`;
+    await rig.call({ target: path, headers: from(forwarded) });
+    const line = await rig.gateway.waitForLog((log) => log.type === "access" && log.path === path);
+    expect(line?.client).toBe(client);
   });
-
-  test("Q02 an address that is none falls back to the proxy that sent it", async () => {
-    const log = await logOf(rig.gateway, async () => {
-      await rig.call({ target: "/public/garbage", headers: from("203.0.113.5, not-an-address") });
-    });
-    expect(log?.client).toBe("127.0.0.1");
-  });
-
-  async function logOf(gateway: TestGateway, action: () => Promise<void>) {
-    const before = gateway.logs.length;
-    await action();
-    return gateway.waitForLog((line) => line.type === "access", 1_000, before);
-  }
 });
 
 describe("with Redis", () => {
