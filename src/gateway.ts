@@ -3,15 +3,13 @@
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
-import { type Authenticator, rejected } from "./authn/authenticator.ts";
+import type { Authenticator } from "./authn/authenticator.ts";
 import { AuthnChain } from "./authn/chain.ts";
 import { JwtVerifier } from "./authn/jwt/verifier.ts";
 import { grantsOf } from "./authz/roles.ts";
 import type { GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
 import type { Clock } from "./core/clock.ts";
-import { deny } from "./core/denial.ts";
 import type { GatewayEvent } from "./core/events.ts";
-import { isPromise } from "./core/result.ts";
 import { createApp, type Readiness } from "./http/app.ts";
 import { EdgeState } from "./http/edge-state.ts";
 import { LIMIT_FIELDS } from "./http/own-fields.ts";
@@ -251,7 +249,7 @@ function compileRoute(
   verifier: JwtVerifier,
   apiKeys: Authenticator,
 ): CompiledRoute {
-  const alternatives = joinIssuers(route.auth, config, verifier, apiKeys);
+  const alternatives = joinIssuers(route.auth, verifier, apiKeys);
   const addressLimits = route.limits.filter(({ subject }) => subject.by === "ip" || subject.by === "route");
   return {
     name: route.name,
@@ -278,14 +276,13 @@ function compileRoute(
 /** Resolves names to authenticators. Issuers that stand as alternatives become one, since a token names its own issuer. */
 function joinIssuers(
   auth: RoutePolicy["auth"],
-  config: GatewayConfig,
   verifier: JwtVerifier,
   apiKeys: Authenticator,
 ): readonly (readonly Authenticator[])[] {
   const lone = auth
     .filter((names) => names.length === 1 && names[0]?.startsWith("jwt"))
     .map((names) => names[0] ?? "");
-  const joined = jwtAuthenticator(lone, config, verifier);
+  const joined = jwtAuthenticator(lone, verifier);
   const seen = new Set<Authenticator>();
   const alternatives: (readonly Authenticator[])[] = [];
   for (const names of auth) {
@@ -295,42 +292,19 @@ function joinIssuers(
       seen.add(joined);
     } else {
       alternatives.push(
-        names.map((name) => (name === "apiKey" ? apiKeys : jwtAuthenticator([name], config, verifier))),
+        names.map((name) => (name === "apiKey" ? apiKeys : jwtAuthenticator([name], verifier))),
       );
     }
   }
   return alternatives;
 }
 
-function jwtAuthenticator(
-  names: readonly string[],
-  config: GatewayConfig,
-  verifier: JwtVerifier,
-): Authenticator {
-  const name = names.join(", ");
+function jwtAuthenticator(names: readonly string[], verifier: JwtVerifier): Authenticator {
   if (names.includes("jwt")) {
     return { name: "jwt", kind: "jwt", authenticate: (token) => verifier.verify(token, undefined) };
   }
-  const wanted = names.map((one) => one.slice("jwt:".length));
-  if (wanted.length === 1) {
-    return { name, kind: "jwt", authenticate: (token) => verifier.verify(token, wanted[0]) };
-  }
-  const identifiers = new Set(
-    config.issuers.filter((issuer) => wanted.includes(issuer.name)).map(({ issuer }) => issuer),
-  );
-  const elsewhere = rejected(deny("token_invalid", "jwt_issuer"));
-  const check = (outcome: ReturnType<typeof rejected>): ReturnType<typeof rejected> =>
-    outcome.kind === "authenticated" && !identifiers.has(outcome.principal.issuer ?? "")
-      ? elsewhere
-      : outcome;
-  return {
-    name,
-    kind: "jwt",
-    authenticate: (token) => {
-      const outcome = verifier.verify(token, undefined);
-      return isPromise(outcome) ? outcome.then(check) : check(outcome);
-    },
-  };
+  const issuers = names.map((one) => one.slice("jwt:".length));
+  return { name: names.join(", "), kind: "jwt", authenticate: (token) => verifier.verify(token, issuers) };
 }
 
 /** A field name as people write it: `x-api-key` is `X-API-Key`. */
