@@ -441,7 +441,7 @@ describe("families of forged tokens", () => {
     await allRefused([...forgeSignatures(rig.token(), ec), ...forgeSignatures(rig.token({}, {}, rsa), rsa)]);
   });
 
-  test("J04 refuses duplicate members and text that is no JSON object", async () => {
+  test("J28 refuses duplicate members and text that is no JSON object", async () => {
     const good = JSON.stringify(rig.claims());
     await allRefused([
       signRaw('{"alg":"none","alg":"ES256","kid":"ec"}', good, ec),
