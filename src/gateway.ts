@@ -10,7 +10,7 @@ import { grantsOf } from "./authz/roles.ts";
 import type { GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { GatewayEvent } from "./core/events.ts";
-import { createApp, type Readiness } from "./http/app.ts";
+import { createApp, ownPaths, type Readiness } from "./http/app.ts";
 import { EdgeState } from "./http/edge-state.ts";
 import { LIMIT_FIELDS } from "./http/own-fields.ts";
 import type { RoutePlan } from "./http/route-plan.ts";
@@ -131,7 +131,12 @@ export class Gateway {
     });
     const addresses: AddressInfo[] = [];
     for (const { host, port } of this.#config.listen) {
-      const server = new EdgeServer({ app, state: this.#state, bounds: this.#config.limits });
+      const server = new EdgeServer({
+        app,
+        ownPaths: ownPaths(this.#config.health),
+        state: this.#state,
+        bounds: this.#config.limits,
+      });
       this.#servers.push(server);
       const address = await server.listen(host, port);
       addresses.push(address);

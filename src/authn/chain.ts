@@ -24,13 +24,13 @@ const PASS: AuthnOutcome = { kind: "authenticated", principal: ANONYMOUS };
 export class AuthnChain {
   readonly #policy: ChainPolicy;
   readonly #accepted: ReadonlySet<CredentialKind>;
-  readonly #onlyJwt: Authenticator | undefined;
+  /** Set when every alternative is one credential: the usual rule, decided without looking at combinations. */
+  readonly #lone: Partial<Record<CredentialKind, Authenticator>> | undefined;
 
   constructor(policy: ChainPolicy) {
     this.#policy = policy;
     this.#accepted = new Set(policy.alternatives.flat().map((authenticator) => authenticator.kind));
-    const [first, ...others] = policy.alternatives.flat();
-    this.#onlyJwt = others.length === 0 && first?.kind === "jwt" ? first : undefined;
+    this.#lone = loneAuthenticators(policy.alternatives);
   }
 
   /** The principal, or the refusal. A credential that is present but bad is never skipped. */
@@ -40,8 +40,11 @@ export class AuthnChain {
     if (this.#accepted.size === 0) return PASS;
     const conflict = this.#conflict(found, fields, search);
     if (conflict !== undefined) return rejected(conflict);
-    if (this.#onlyJwt !== undefined && found.jwt !== undefined) {
-      return this.#onlyJwt.authenticate(found.jwt, clientAddress);
+    const { jwt, apiKey } = this.#lone ?? {};
+    if (found.apiKey === undefined || apiKey === undefined) {
+      if (jwt !== undefined && found.jwt !== undefined) return jwt.authenticate(found.jwt, clientAddress);
+    } else if (found.jwt === undefined || jwt === undefined) {
+      return apiKey.authenticate(found.apiKey, clientAddress);
     }
     const alternative = this.#decisive(found);
     if (alternative !== undefined) return verifyAll(alternative, found, clientAddress);
@@ -66,7 +69,7 @@ export class AuthnChain {
   }
 
   #conflict(found: FoundCredentials, fields: Fields, search: string): Denial | undefined {
-    if (found.repeated.some((kind) => this.#accepted.has(kind))) {
+    if (found.repeated !== undefined && this.#accepted.has(found.repeated)) {
       return deny("credentials_ambiguous", "credential_repeated");
     }
     if (found.jwt !== undefined && this.#accepted.has("jwt") && secondToken(found.jwt, fields, search)) {
@@ -81,9 +84,22 @@ export class AuthnChain {
   }
 }
 
+function loneAuthenticators(
+  alternatives: ChainPolicy["alternatives"],
+): Partial<Record<CredentialKind, Authenticator>> | undefined {
+  const lone: Partial<Record<CredentialKind, Authenticator>> = {};
+  for (const [first, ...others] of alternatives) {
+    if (first === undefined || others.length > 0) return undefined;
+    lone[first.kind] ??= first;
+  }
+  return lone;
+}
+
 /** A token beside the one in Authorization (RFC 6750 section 2: one method per request). */
 function secondToken(token: string, fields: Fields, search: string): boolean {
-  if (fields.all("x-forwarded-access-token").some((forwarded) => forwarded !== token)) return true;
+  if (fields.names.includes("x-forwarded-access-token")) {
+    if (fields.all("x-forwarded-access-token").some((forwarded) => forwarded !== token)) return true;
+  }
   // The name may be written with escapes, which the upstream would undo.
   if (!search.includes("access_token") && !search.includes("%")) return false;
   return new URLSearchParams(search).has("access_token");

@@ -8,11 +8,11 @@ import type { CredentialKind } from "./authenticator.ts";
 export interface FoundCredentials {
   readonly jwt: string | undefined;
   readonly apiKey: string | undefined;
-  /** Kinds that came more than once; an error only where the route accepts the kind. */
-  readonly repeated: readonly CredentialKind[];
+  /** The kind that came more than once; an error only where the route accepts it. */
+  readonly repeated: CredentialKind | undefined;
 }
 
-const NONE: FoundCredentials = { jwt: undefined, apiKey: undefined, repeated: [] };
+const NONE: FoundCredentials = { jwt: undefined, apiKey: undefined, repeated: undefined };
 const KEY_PREFIX = "gwk_";
 
 /**
@@ -24,26 +24,32 @@ export function findCredentials(fields: Fields, keyFields: readonly string[]): F
   if (authorization !== undefined && fields.repeated("authorization")) {
     return deny("credentials_ambiguous", "authorization_repeated");
   }
-  const keys = keysIn(fields, keyFields);
-  if (authorization === undefined) return keys.length === 0 ? NONE : found(undefined, keys);
+  const { key, repeated } = keyIn(fields, keyFields);
+  if (authorization === undefined)
+    return key === undefined ? NONE : { jwt: undefined, apiKey: key, repeated };
   const bearer = bearerToken(authorization);
   if (typeof bearer === "object") return bearer;
-  if (bearer === undefined) return found(undefined, keys);
-  return bearer.startsWith(KEY_PREFIX) ? found(undefined, [...keys, bearer]) : found(bearer, keys);
+  if (!bearer?.startsWith(KEY_PREFIX)) return { jwt: bearer, apiKey: key, repeated };
+  return { jwt: undefined, apiKey: bearer, repeated: key === undefined ? undefined : "apiKey" };
 }
 
-function found(jwt: string | undefined, keys: readonly string[]): FoundCredentials {
-  return { jwt, apiKey: keys[0], repeated: keys.length > 1 ? ["apiKey"] : [] };
+interface FoundKey {
+  readonly key: string | undefined;
+  readonly repeated: "apiKey" | undefined;
 }
 
-function keysIn(fields: Fields, keyFields: readonly string[]): readonly string[] {
-  let keys: string[] | undefined;
+const NO_KEY: FoundKey = { key: undefined, repeated: undefined };
+
+function keyIn(fields: Fields, keyFields: readonly string[]): FoundKey {
+  let found = NO_KEY;
   for (const name of keyFields) {
-    if (!fields.names.includes(name)) continue;
-    keys ??= [];
-    keys.push(...fields.all(name));
+    const key = fields.first(name);
+    if (key === undefined) continue;
+    const again = found.key !== undefined || fields.repeated(name);
+    found = { key, repeated: again ? "apiKey" : undefined };
+    if (again) return found;
   }
-  return keys ?? [];
+  return found;
 }
 
 /** The token, undefined for another scheme, or the refusal of a Bearer credential that isn't well-formed. */

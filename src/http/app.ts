@@ -1,5 +1,5 @@
-// The Hono application of the traffic port: what the gateway answers itself, and the catch-all that hands everything else
-// to the decision.
+// The Hono application of the traffic port: what the gateway answers itself, and a catch-all that hands everything else
+// to the decision. The listener takes the shortcut past it for paths that are not the gateway's own.
 
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
@@ -36,6 +36,11 @@ export function createApp(options: AppOptions): Hono<{ Bindings: HttpBindings }>
     return RESPONSE_ALREADY_SENT;
   });
   return app;
+}
+
+/** The paths that the application answers itself. */
+export function ownPaths(health: AppOptions["health"]): ReadonlySet<string> {
+  return new Set(health === undefined ? [] : [health.live, health.ready]);
 }
 
 const NO_STORE = { "Cache-Control": "no-store" };

@@ -1,6 +1,6 @@
 // What all requests of one running gateway share: the policy in force, the plans of its routes, the log, and who is in flight.
 
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { Emit } from "../core/events.ts";
 import type { Policy } from "../pipeline/decide.ts";
 import type { CompiledRoute, Decision } from "../pipeline/decision.ts";
@@ -40,6 +40,8 @@ export class EdgeState {
   readonly tunnels = new Set<Cuttable>();
   draining = false;
   readonly #options: EdgeOptions;
+  readonly #instance = `${randomBytes(8).toString("hex")}-`;
+  #requests = 0;
 
   constructor(options: EdgeOptions) {
     this.#options = options;
@@ -55,8 +57,10 @@ export class EdgeState {
     for (const run of this.runs) run.closeAfter();
   }
 
+  /** Unique over all instances and restarts, and cheap: 16 random characters of this process and a count. */
   newRequestId(): string {
-    return randomUUID();
+    this.#requests += 1;
+    return this.#instance + this.#requests.toString(36);
   }
 
   /** Every compiled route has a plan; the composition root makes both from one list. */

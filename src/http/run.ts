@@ -127,7 +127,7 @@ export class Run {
   };
 
   readonly #fail = (error: unknown): void => {
-    this.#state.logDefect(error, this.#id);
+    this.#state.logDefect(error, this.#decision?.request?.id ?? this.#id);
     if (this.#outgoing.headersSent) this.#outgoing.destroy();
     else this.#refuseForwarded(deny("internal_error"));
   };
@@ -136,6 +136,7 @@ export class Run {
     const { request, route, principal } = decision;
     const plan = this.#state.planOf(route);
     if (isLoop(request)) {
+      this.#state.upstreamFailed(plan.upstream.name, "proxy_loop", request.id);
       this.#refuseForwarded(deny("upstream_invalid", "proxy_loop"));
       return;
     }
@@ -182,7 +183,7 @@ export class Run {
     }
     if (end.kind === "broken") {
       this.#ended = "upstream_truncated";
-      this.#state.upstreamFailed(plan.upstream.name, end.reason, this.#id);
+      this.#state.upstreamFailed(plan.upstream.name, end.reason, decision.request.id);
       return;
     }
     const { failure } = end;
@@ -197,7 +198,7 @@ export class Run {
       return;
     }
     if (failure.code !== "body_too_large")
-      this.#state.upstreamFailed(plan.upstream.name, failure.reason, this.#id);
+      this.#state.upstreamFailed(plan.upstream.name, failure.reason, decision.request.id);
     this.#refuseForwarded(deny(failure.code, failure.reason));
   }
 

@@ -27,13 +27,15 @@ export interface ServerBounds {
 
 export interface EdgeServerOptions {
   readonly app: Hono<{ Bindings: HttpBindings }>;
+  /** Paths that the application answers itself; everything else is decided on without passing through it. */
+  readonly ownPaths: ReadonlySet<string>;
   readonly state: EdgeState;
   readonly bounds: ServerBounds;
 }
 
-// A target in the form that the adapter reads just as the gateway does; everything else goes straight to the decision.
-const ORDINARY_TARGET = /^\/(?!\/)[\w./~-]*(?:\?[\w.~=&%+-]*)?$/;
-const ORDINARY_HOST = /^[\w.-]+(?::(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?$/;
+// A Host that the adapter accepts; any other is judged, and refused, by the decision.
+const READABLE_HOST =
+  /^(?:[\w.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?$/i;
 const CHECK_EVERY_MS = 1_000;
 
 export class EdgeServer {
@@ -42,7 +44,7 @@ export class EdgeServer {
   readonly #state: EdgeState;
   readonly #bounds: ServerBounds;
 
-  constructor({ app, state, bounds }: EdgeServerOptions) {
+  constructor({ app, ownPaths, state, bounds }: EdgeServerOptions) {
     this.#state = state;
     this.#bounds = bounds;
     const viaApp = getRequestListener(app.fetch, {
@@ -64,7 +66,7 @@ export class EdgeServer {
     this.#server.maxHeadersCount = 0;
     this.#server.maxConnections = bounds.connections;
     this.#server.on("request", (incoming, outgoing) => {
-      if (isOrdinary(incoming)) void viaApp(incoming, outgoing);
+      if (isOwn(incoming, ownPaths)) void viaApp(incoming, outgoing);
       else this.#run(incoming, outgoing, false);
     });
     this.#server.on("checkContinue", (incoming, outgoing) => this.#run(incoming, outgoing, true));
@@ -180,12 +182,8 @@ export class EdgeServer {
   }
 }
 
-function isOrdinary(incoming: IncomingMessage): boolean {
-  const { url, headers } = incoming;
-  return (
-    url !== undefined &&
-    headers.host !== undefined &&
-    ORDINARY_TARGET.test(url) &&
-    ORDINARY_HOST.test(headers.host)
-  );
+/** Whether the target names one of the gateway's own paths, letter by letter, and the Host is one that Hono can read. */
+function isOwn({ url = "", headers }: IncomingMessage, ownPaths: ReadonlySet<string>): boolean {
+  const query = url.indexOf("?");
+  return ownPaths.has(query === -1 ? url : url.slice(0, query)) && READABLE_HOST.test(headers.host ?? "");
 }
