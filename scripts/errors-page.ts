@@ -226,7 +226,7 @@ Every refusal has a stable code. HTTP callers get it as \`application/problem+js
   "status": 403,
   "detail": "A required scope is missing",
   "code": "scope_insufficient",
-  "requestId": "5f0c9a0e-4a0e-4a55-a1cf-0f6a3c1de4b7",
+  "requestId": "9f2c4b7a1d3e5f60-1k",
   "requiredScopes": ["modules:read"]
 }
 \`\`\`

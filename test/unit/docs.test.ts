@@ -130,6 +130,13 @@ describe("names in the documents", () => {
     expect(events.filter((event) => !page.includes(`\`${event}\``))).toEqual([]);
   });
 
+  it("docs/OPERATIONS.md explains every note of readiness", () => {
+    const page = read("docs/OPERATIONS.md");
+    const notes = SOURCES.flatMap((source) => [...read(source).matchAll(/notes\.push\("([a-z_]+)"\)/g)]);
+    expect(notes.length).toBeGreaterThan(3);
+    expect(notes.map((match) => match[1] ?? "").filter((note) => !page.includes(`\`${note}\``))).toEqual([]);
+  });
+
   it("docs/OPERATIONS.md lists every member of access and decision lines", () => {
     const page = read("docs/OPERATIONS.md");
     const records = [
