@@ -72,8 +72,13 @@ export class Run {
         scheme: "http",
         peerAddress: connectionOf(incoming.socket).peerAddress,
       });
-      if (isPromise(decision)) decision.then(this.#act, this.#fail);
-      else this.#act(decision);
+      if (!isPromise(decision)) this.#act(decision);
+      else {
+        decision.then(
+          (settled) => this.#act(settled),
+          (error: unknown) => this.#fail(error),
+        );
+      }
     } catch (error) {
       this.#fail(error);
     }
@@ -104,12 +109,12 @@ export class Run {
     }
     this.#state.runs.add(this);
     this.#outgoing.on("error", ignore);
-    this.#outgoing.on("close", this.#onClose);
+    this.#outgoing.on("close", () => this.#onClose());
     if (this.#state.draining) this.#outgoing.shouldKeepAlive = false;
     return true;
   }
 
-  readonly #act = (decision: Decision): void => {
+  #act(decision: Decision): void {
     if (this.#outgoing.destroyed) return;
     this.#decision = decision;
     this.#state.logDecision(decision, this.#id);
@@ -124,13 +129,13 @@ export class Run {
     } catch (error) {
       this.#fail(error);
     }
-  };
+  }
 
-  readonly #fail = (error: unknown): void => {
+  #fail(error: unknown): void {
     this.#state.logDefect(error, this.#decision?.request?.id ?? this.#id);
     if (this.#outgoing.headersSent) this.#outgoing.destroy();
     else this.#refuseForwarded(deny("internal_error"));
-  };
+  }
 
   #forward(decision: Forward, again: boolean): void {
     const { request, route, principal } = decision;
@@ -260,7 +265,7 @@ export class Run {
     return length > DRAINED_BYTES || (this.#expectsContinue && length > 0);
   }
 
-  readonly #onClose = (): void => {
+  #onClose(): void {
     this.#state.runs.delete(this);
     if (!this.#outgoing.writableFinished) {
       this.#ended ??= "client_aborted";
@@ -270,7 +275,7 @@ export class Run {
       this.#incoming.socket.destroy();
     }
     this.#log();
-  };
+  }
 
   #log(): void {
     if (!this.#state.logsAccess(this.#code !== undefined)) return;

@@ -15,7 +15,7 @@ import type { LimitPolicy } from "../rate-limit/policy.ts";
 import type { RouteResult, RouteTable } from "../routing/table.ts";
 import { type AdmissionPolicy, type Arrival, admit } from "./arrival.ts";
 import { preflightMethod } from "./cors.ts";
-import type { CompiledRoute, Decision, Refuse } from "./decision.ts";
+import type { CompiledRoute, Decision, Forward, Refuse } from "./decision.ts";
 
 /** Everything that decisions are made from; immutable, swapped as a whole. */
 export interface Policy {
@@ -76,7 +76,7 @@ function afterAuthentication(policy: Policy, matched: Matched, outcome: AuthnOut
       ? refuseOn(policy, matched, undefined, deny("credentials_missing", denial.reason))
       : refuseOn(policy, matched, principal, denial);
   }
-  if (matched.route.limits.length === 0) return { kind: "forward", ...matched, principal, limit: undefined };
+  if (matched.route.limits.length === 0) return forward(matched, principal, undefined);
   const taken = policy.limiter.take(matched.route.limits, limitInput(matched, principal));
   return isPromise(taken)
     ? taken.then((limit) => afterLimits(policy, matched, principal, limit))
@@ -84,8 +84,16 @@ function afterAuthentication(policy: Policy, matched: Matched, outcome: AuthnOut
 }
 
 function afterLimits(policy: Policy, matched: Matched, principal: Principal, limit: LimitResult): Decision {
-  if (limit.kind === "admitted") return { kind: "forward", ...matched, principal, limit };
+  if (limit.kind === "admitted") return forward(matched, principal, limit);
   return refusal(policy, matched, principal, limitDenial(limit), limit);
+}
+
+function forward(
+  { request, route, parameters }: Matched,
+  principal: Principal,
+  limit: LimitResult | undefined,
+): Forward {
+  return { kind: "forward", request, route, principal, parameters, limit };
 }
 
 /** A refused caller is charged on the limits that need no principal, and learns of those first once they are used up. */

@@ -57,7 +57,7 @@ export class Exchange {
   constructor(options: ExchangeOptions) {
     this.#outgoing = options.outgoing;
     this.#options = options;
-    if (options.totalMs > 0) this.#timer = setTimeout(this.#onTotalTimeout, options.totalMs).unref();
+    if (options.totalMs > 0) this.#timer = setTimeout(() => this.#onTotalTimeout(), options.totalMs).unref();
   }
 
   /** Bytes of the answer's body that came from the upstream. */
@@ -122,7 +122,7 @@ export class Exchange {
       return;
     }
     // Data that came with the head is handed over before microtasks run; only a head that stands alone is sent alone.
-    queueMicrotask(this.#flushHead);
+    queueMicrotask(() => this.#flushHead());
   }
 
   onResponseData(control: FlowControl, chunk: Buffer): void {
@@ -138,7 +138,7 @@ export class Exchange {
     }
     if (!outgoing.write(chunk)) {
       control.pause();
-      outgoing.once("drain", this.#onDrain);
+      outgoing.once("drain", () => control.resume());
     }
   }
 
@@ -177,17 +177,13 @@ export class Exchange {
     this.#options.onEnd(end);
   }
 
-  readonly #flushHead = (): void => {
+  #flushHead(): void {
     if (this.#sent || this.#ended || this.#outgoing.destroyed) return;
     this.#sent = true;
     this.#outgoing.flushHeaders();
-  };
+  }
 
-  readonly #onDrain = (): void => {
-    this.#control?.resume();
-  };
-
-  readonly #onTotalTimeout = (): void => {
+  #onTotalTimeout(): void {
     if (this.#ended) return;
     const control = this.#control;
     if (this.#status === 0) {
@@ -197,5 +193,5 @@ export class Exchange {
       });
     } else this.#break("total_timeout");
     control?.abort(new Aborted("total timeout"));
-  };
+  }
 }

@@ -9,6 +9,7 @@ import type { UpstreamPolicy } from "./policy.ts";
 
 /** The gateway's name in Via (RFC 9110 section 7.6.3). */
 export const VIA_PSEUDONYM = "gatewarden";
+const VIA = `1.1 ${VIA_PSEUDONYM}`;
 
 /** What a route adds to or takes from the forwarded header section. */
 export interface FieldEdits {
@@ -68,18 +69,23 @@ function addForwarding(
   request: GatewayRequest,
   port: string,
 ): void {
-  const { fields } = request;
-  const chain = request.peerTrusted ? fields.all("x-forwarded-for") : [];
-  chain.push(request.peerAddress);
-  out.push("X-Forwarded-For", chain.join(", "), "X-Forwarded-Proto", request.scheme);
+  const { fields, peerAddress } = request;
+  out.push(
+    "X-Forwarded-For",
+    request.peerTrusted ? [...fields.all("x-forwarded-for"), peerAddress].join(", ") : peerAddress,
+    "X-Forwarded-Proto",
+    request.scheme,
+  );
   const host = continued(request, "x-forwarded-host") ?? request.authority;
   if (host !== "") out.push("X-Forwarded-Host", host);
   out.push("X-Forwarded-Port", continued(request, "x-forwarded-port") ?? port);
   if (policy.strippedPrefix !== "") out.push("X-Forwarded-Prefix", policy.strippedPrefix);
-  out.push("X-Request-Id", request.id);
-  const via = fields.all("via");
-  via.push(`1.1 ${VIA_PSEUDONYM}`);
-  out.push("Via", via.join(", "));
+  out.push(
+    "X-Request-Id",
+    request.id,
+    "Via",
+    fields.names.includes("via") ? [...fields.all("via"), VIA].join(", ") : VIA,
+  );
 }
 
 /** What a trusted proxy in front said, when it said one thing. */
