@@ -3,7 +3,7 @@
 import * as z from "zod";
 
 const name = z.string();
-const together = z.strictObject({ all: z.array(name).min(1) });
+const together = z.strictObject({ all: z.array(name).min(1).describe("Every one of these has to come") });
 const HINT =
   "expected a list such as [jwt, apiKey], or {all: [apiKey, jwt]}; to open a route write `public: true` and no `auth`";
 

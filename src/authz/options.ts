@@ -23,7 +23,10 @@ export const scopesOption = z
   .union(
     [
       z.array(scope).min(1),
-      z.strictObject({ any: z.array(scope).min(1).optional(), all: z.array(scope).min(1).optional() }),
+      z.strictObject({
+        any: z.array(scope).min(1).describe("One of these scopes is enough").optional(),
+        all: z.array(scope).min(1).describe("All of these scopes are needed").optional(),
+      }),
     ],
     SCOPES_HINT,
   )
@@ -34,7 +37,10 @@ export const rolesOption = z
   .union(
     [
       z.array(role).min(1),
-      z.strictObject({ any: z.array(role).min(1).optional(), all: z.array(role).min(1).optional() }),
+      z.strictObject({
+        any: z.array(role).min(1).describe("One of these roles is enough").optional(),
+        all: z.array(role).min(1).describe("All of these roles are needed").optional(),
+      }),
     ],
     ROLES_HINT,
   )

@@ -1,5 +1,6 @@
 // From the text of a file to its tree: parser faults become diagnostics, keys are checked for repetition and poison.
 
+import { SECRET_FILE, VARIABLE } from "../core/wording.ts";
 import { DEEPEST, tooDeepAt } from "./prescan.ts";
 import type { DiagnosticCode, Report } from "./report.ts";
 import { isReserved, type MapNode, type Path, type TreeNode } from "./tree.ts";
@@ -56,7 +57,7 @@ function addFault(report: Report, fault: ParseFault): void {
   const at = Math.min(fault.at, report.source.trimEnd().length);
   if (fault.kind === "secret_tag") {
     report.add(at, [], "not_supported_yet", "`!secret` is not supported yet", {
-      hint: "take the value from the environment or a file: ${VAR} or ${file:path}",
+      hint: `take the value from the environment or a file: ${VARIABLE} or ${SECRET_FILE}`,
     });
     return;
   }
@@ -75,7 +76,7 @@ function hintFor(report: Report, fault: ParseFault, at: number): string | undefi
   const start = report.source.lastIndexOf("\n", at - 1) + 1;
   const line = report.source.slice(start).split("\n", 1)[0] ?? "";
   if (/^\s*\t/.test(line)) return "indent with spaces; YAML allows no tabs there";
-  if (/[{[,].*[^"']\$\{/.test(line)) return 'inside { } and [ ] put quotes around a variable: "${VAR}"';
+  if (/[{[,].*[^"']\$\{/.test(line)) return `inside { } and [ ] put quotes around a variable: "${VARIABLE}"`;
   return undefined;
 }
 

@@ -33,7 +33,16 @@ export const listenOption = z
 
 export const healthOption = z
   .union(
-    [z.literal(false), z.strictObject({ live: z.string().optional(), ready: z.string().optional() })],
+    [
+      z.literal(false),
+      z.strictObject({
+        live: z.string().describe("Path that answers while the process lives").optional(),
+        ready: z
+          .string()
+          .describe("Path that answers 503 while the gateway can't or shouldn't take requests")
+          .optional(),
+      }),
+    ],
     "expected {live: /healthz, ready: /readyz}, or false",
   )
   .describe("Paths that answer load balancers on the traffic port");
@@ -55,10 +64,16 @@ export const limitsShape = {
 };
 
 export const pathsShape = {
-  encodedSlash: z.enum(["refuse", "keep"]).optional(),
-  semicolon: z.enum(["refuse", "keep"]).optional(),
-  duplicateSlash: z.enum(["refuse", "merge", "keep"]).optional(),
-  caseSensitive: z.boolean().optional(),
+  encodedSlash: z
+    .enum(["refuse", "keep"])
+    .describe("%2F in a path: refuse (default) or keep as it is")
+    .optional(),
+  semicolon: z.enum(["refuse", "keep"]).describe("`;` in a path: refuse (default) or keep").optional(),
+  duplicateSlash: z
+    .enum(["refuse", "merge", "keep"])
+    .describe("`//` in a path: refuse (default), merge into one, or keep")
+    .optional(),
+  caseSensitive: z.boolean().describe("false: patterns match paths in any case; true unless said").optional(),
 };
 
 export const drainShape = {

@@ -2,6 +2,7 @@
 // variable holds can never become structure. What was put in is never looked at for further `${…}`.
 
 import { dirname, resolve } from "node:path";
+import { SECRET_FILE, VARIABLE } from "../core/wording.ts";
 import type { Report } from "./report.ts";
 import { readText } from "./source.ts";
 import { nearest } from "./suggest.ts";
@@ -125,8 +126,14 @@ class Substitution {
   }
 
   #invalid(node: ScalarNode, path: Path): undefined {
-    this.#report.add(node.at, path, "variable_invalid", "expected ${VAR}, ${VAR:-default} or ${file:path}", {
-      hint: "write $${ for a literal ${",
-    });
+    this.#report.add(
+      node.at,
+      path,
+      "variable_invalid",
+      `expected ${VARIABLE}, \${VAR:-default} or ${SECRET_FILE}`,
+      {
+        hint: "write $${ for a literal ${",
+      },
+    );
   }
 }

@@ -6,6 +6,11 @@ export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export const NAME_HINT =
   "expected a name of 1 to 64 letters, digits, dots, dashes and underscores that starts with a letter or digit";
 
+/** How users write a value that comes from the environment. */
+export const VARIABLE = `\${VAR}`;
+/** How users write a value that comes from a file. */
+export const SECRET_FILE = `\${file:path}`;
+
 /** Ends every message about a documented option that this version can't honour. */
 export const NOT_YET = "is not supported yet";
 

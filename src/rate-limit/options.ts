@@ -28,12 +28,14 @@ export const limitObject = z.strictObject({
     .optional(),
   name: z.string().regex(NAME, NAME_HINT).describe("Limits of one name share their counters").optional(),
   cost: z.int().min(1).describe("Units that one request takes").optional(),
-  algorithm: choice(["slidingWindow"], ["slidingLog", "tokenBucket"]).optional(),
+  algorithm: choice(["slidingWindow"], ["slidingLog", "tokenBucket"])
+    .describe("How requests are counted")
+    .optional(),
   onStoreFailure: z
     .enum(["local", "deny", "allow"])
     .describe("What happens while the shared store is away: a local share (default), refusal, or no limit")
     .optional(),
-  sync: choice(["exact"], ["leased"]).optional(),
+  sync: choice(["exact"], ["leased"]).describe("How instances agree; exact: on every request").optional(),
   tier: z.never(notYet("tier")).optional(),
   burst: z.never(notYet("burst")).optional(),
   costFrom: z.never(notYet("costFrom")).optional(),

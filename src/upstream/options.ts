@@ -63,5 +63,8 @@ const edits = z.strictObject({
 
 /** `headers` of a route. */
 export const headersOption = z
-  .strictObject({ request: edits.optional(), response: edits.optional() })
+  .strictObject({
+    request: edits.describe("On the way to the upstream").optional(),
+    response: edits.describe("On the way back to the client").optional(),
+  })
   .describe("Header fields that are set or removed on the way to the upstream and back");

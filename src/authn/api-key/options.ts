@@ -1,7 +1,7 @@
 // The shape of one entry of `apiKeys` in gateway.yaml.
 
 import * as z from "zod";
-import { NAME, NAME_HINT, notYet } from "../../core/wording.ts";
+import { NAME, NAME_HINT, notYet, SECRET_FILE, VARIABLE } from "../../core/wording.ts";
 
 /** Form of a stored key: the SHA-256 of the whole key. */
 export const KEY_HASH = /^sha256:[0-9a-f]{64}$/i;
@@ -18,7 +18,7 @@ export const apiKeyShape = {
     .optional(),
   value: z
     .string()
-    .describe("The key itself, only as ${VAR} or ${file:path}; its hash is taken at load")
+    .describe(`The key itself, only as ${VARIABLE} or ${SECRET_FILE}; its hash is taken at load`)
     .optional(),
   subject: z
     .string()

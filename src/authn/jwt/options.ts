@@ -2,7 +2,7 @@
 
 import * as z from "zod";
 import { DURATION, DURATION_HINT } from "../../core/units.ts";
-import { notYet } from "../../core/wording.ts";
+import { notYet, SECRET_FILE, VARIABLE } from "../../core/wording.ts";
 
 const filled = z.string().min(1, "expected at least one character");
 const claim = filled
@@ -16,13 +16,17 @@ export const issuerShape = {
     .optional(),
   jwksUri: filled.describe("URL of the issuer's key set").optional(),
   jwks: filled.describe("File with a JWK Set or a PEM public key, relative to this file").optional(),
-  secret: filled.describe("Shared secret for HS256, HS384 or HS512; as ${VAR} or ${file:path}").optional(),
+  secret: filled
+    .describe(`Shared secret for HS256, HS384 or HS512; as ${VARIABLE} or ${SECRET_FILE}`)
+    .optional(),
   audience: z
     .union([filled, z.array(filled).min(1)], "expected the audience, a list of audiences, or none")
     .describe("Accepted `aud` values; `none` says that audiences are not checked")
     .optional(),
   algorithms: z.array(z.string()).min(1).describe("Accepted signature algorithms").optional(),
-  leeway: z.string(DURATION_HINT).regex(DURATION, DURATION_HINT)
+  leeway: z
+    .string(DURATION_HINT)
+    .regex(DURATION, DURATION_HINT)
     .describe("Tolerated clock difference, at most 120s; 30s unless said")
     .optional(),
   typ: z

@@ -5,6 +5,7 @@ import { apiKeyShape } from "../../authn/api-key/options.ts";
 import type { ApiKeyRecord } from "../../authn/api-key/policy.ts";
 import type { RoleTable } from "../../authz/policy.ts";
 import { isFieldName } from "../../core/fields.ts";
+import { SECRET_FILE, VARIABLE } from "../../core/wording.ts";
 import { apiKeyHeadersOption } from "../options.ts";
 import { type FieldsOf, type Place, readFields, readValue } from "../read.ts";
 import type { Report } from "../report.ts";
@@ -26,7 +27,7 @@ export function compileApiKeys(
     const fields = readFields(report, entry, apiKeyShape, {
       key: {
         meant: "hash",
-        hint: 'keys don\'t stand in the file: write `hash: "sha256:…"`, or `value: ${VAR}`',
+        hint: `keys don't stand in the file: write \`hash: "sha256:…"\`, or \`value: ${VARIABLE}\``,
       },
     });
     if (fields === undefined) return [];
@@ -84,14 +85,14 @@ function compileHash(report: Report, entry: Place, { hash, value }: KeyFields): 
       entry.node.at,
       [...entry.path, "hash"],
       "required_key",
-      "`hash` is required, or `value: ${VAR}`",
+      `\`hash\` is required, or \`value: ${VARIABLE}\``,
     );
     return undefined;
   }
   if (value.value === undefined || value.node.kind !== "scalar") return undefined;
   if (value.node.substituted !== "whole") {
     report.add(value.node.at, value.path, "secret_literal", "a key can't stand in the file in plain text", {
-      hint: 'write `value: ${VAR}` or `value: ${file:path}`, without a default, or `hash: "sha256:…"`',
+      hint: `write \`value: ${VARIABLE}\` or \`value: ${SECRET_FILE}\`, without a default, or \`hash: "sha256:…"\``,
     });
     return undefined;
   }

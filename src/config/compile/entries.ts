@@ -5,7 +5,7 @@ import { parseDuration, parseSize } from "../../core/units.ts";
 import { NAME, NAME_HINT } from "../../core/wording.ts";
 import { type Field, kindOf, type Place } from "../read.ts";
 import type { Report } from "../report.ts";
-import { entryOf, nodeAt } from "../tree.ts";
+import { entryOf, isReserved, nodeAt } from "../tree.ts";
 
 /** One entry of a map whose keys are names that the user chose. */
 export interface Named extends Place {
@@ -22,9 +22,9 @@ export function namedEntries(report: Report, { node, path }: Place): readonly Na
   const seen = new Set<string>();
   return node.entries.flatMap(({ key, keyAt, value }) => {
     const here = [...path, key];
+    // Reserved and repeated names were reported when the keys were checked.
+    if (isReserved(key) || seen.has(key)) return [];
     if (!NAME.test(key)) report.add(keyAt, here, "key_invalid", NAME_HINT);
-    // A repeated name was reported as a duplicate key.
-    if (seen.has(key)) return [];
     seen.add(key);
     return [{ name: key, keyAt, node: value, path: here }];
   });

@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { algorithmsFault, isSymmetric, weakSecret } from "../../authn/jwt/algorithms.ts";
 import { issuerShape } from "../../authn/jwt/options.ts";
 import type { ClaimNames, IssuerPolicy, KeySource } from "../../authn/jwt/policy.ts";
+import { SECRET_FILE, VARIABLE } from "../../core/wording.ts";
 import { type FieldsOf, type Place, readFields } from "../read.ts";
 import type { Report } from "../report.ts";
 import { readText } from "../source.ts";
@@ -249,7 +250,7 @@ function checkSecret(
   if (node.kind === "scalar" && node.substituted === undefined) {
     report.add(node.at, path, "secret_literal", "the secret stands in the file in plain text", {
       severity: "warning",
-      hint: "take it from the environment or a file: ${VAR} or ${file:path}",
+      hint: `take it from the environment or a file: ${VARIABLE} or ${SECRET_FILE}`,
     });
   }
 }

@@ -2,12 +2,16 @@
 // change of wording run `vitest run -u` on this file and read the difference.
 
 import { readdirSync, readFileSync } from "node:fs";
+import { enableCompileCache } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
 import { describe, expect, test } from "vitest";
 import { formatDiagnostics } from "../../../src/config/diagnostics.ts";
 import { inspectConfig } from "../../../src/config/load.ts";
+
+// As on the command line: the parser's own process then starts in half the time.
+enableCompileCache();
 
 const CORPUS = fileURLToPath(new URL("../../config-corpus/", import.meta.url));
 const ENVIRONMENT = parseEnv(readFileSync(join(CORPUS, "corpus.env"), "utf8"));

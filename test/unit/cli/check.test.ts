@@ -1,0 +1,127 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { check } from "../../../src/cli/check.ts";
+import { routes } from "../../../src/cli/routes.ts";
+
+const GOOD = `issuers: { corp: { issuer: https://login.example.com/, audience: api } }
+upstreams: { app: http://127.0.0.1:9000 }
+routes:
+  - { match: "GET,POST /modules/:id", to: app, auth: [jwt], scopes: [modules:read], limit: 100/min }
+  - { match: { path: /open/*, host: a.example.com, query: { v: "2" } }, to: app, public: true }
+`;
+
+let folder = "";
+let out = "";
+let errors = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "gatewarden-check-"));
+  await writeFile(join(folder, "good.yaml"), GOOD);
+  await writeFile(
+    join(folder, "bad.yaml"),
+    GOOD.replace("scopes:", "scops:").replace("public: true", "public: maybe"),
+  );
+  await writeFile(join(folder, "warned.yaml"), `${GOOD}apiKeys: []\n`);
+});
+afterAll(() => rm(folder, { recursive: true }));
+afterEach(() => vi.restoreAllMocks());
+
+async function run(command: () => Promise<number>): Promise<number> {
+  out = "";
+  errors = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    errors += String(text);
+    return true;
+  });
+  return await command();
+}
+
+describe("check", () => {
+  test("says that a good file is valid, how many routes it has, and which are public", async () => {
+    const config = join(folder, "good.yaml");
+    expect(await run(() => check({ config, format: "text" }))).toBe(0);
+    expect(out).toBe(`${config} is valid: 2 routes, 1 public: a.example.com/open/*\n`);
+  });
+
+  test("tells every mistake of a bad file and ends with 1", async () => {
+    const config = join(folder, "bad.yaml");
+    expect(await run(() => check({ config, format: "text" }))).toBe(1);
+    expect(out).toMatch(
+      new RegExp(`^${config}:4:61 unknown_key .*\n.*\n.*\n  did you mean \`scopes\`\\?$`, "m"),
+    );
+    expect(out).toContain(`${config}:5:90 type_invalid`);
+    expect(out).toMatch(/is invalid: 2 errors\n$/);
+  });
+
+  test("lets warnings pass", async () => {
+    expect(await run(() => check({ config: join(folder, "warned.yaml"), format: "text" }))).toBe(0);
+    expect(out).toMatch(/warning unused[\s\S]* is valid \(1 warning\): 2 routes/);
+  });
+
+  test("gives JSON to programs and annotations to GitHub", async () => {
+    expect(await run(() => check({ config: join(folder, "good.yaml"), format: "json" }))).toBe(0);
+    expect(JSON.parse(out)).toEqual({
+      valid: true,
+      diagnostics: [],
+      routes: 2,
+      publicRoutes: ["a.example.com/open/*"],
+    });
+    expect(await run(() => check({ config: join(folder, "bad.yaml"), format: "json" }))).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({
+      valid: false,
+      diagnostics: [{ line: 4, code: "unknown_key" }, { line: 5 }],
+    });
+    expect(await run(() => check({ config: join(folder, "bad.yaml"), format: "github" }))).toBe(1);
+    expect(out.split("\n").filter((line) => line.startsWith("::error file="))).toHaveLength(2);
+  });
+});
+
+describe("routes", () => {
+  test("shows every route with its guard, limits and line", async () => {
+    const config = join(folder, "good.yaml");
+    expect(await run(() => routes({ config, format: "text" }))).toBe(0);
+    expect(out).toBe(
+      `METHODS   PATTERN                       UPSTREAM  GUARD                     LIMITS            LINE
+GET,POST  /modules/:id                  app       jwt, scopes modules:read  100/min per user  4
+any       a.example.com/open/* [?v=2]   app       public                    none              5
+
+2 routes in ${config}
+`
+        .replace("PATTERN                       ", "PATTERN                      ")
+        .replace("/modules/:id                  ", "/modules/:id                 ")
+        .replace("[?v=2]   ", "[?v=2]  "),
+    );
+  });
+
+  test("gives the same as JSON", async () => {
+    expect(await run(() => routes({ config: join(folder, "good.yaml"), format: "json" }))).toBe(0);
+    expect(JSON.parse(out)).toMatchObject([
+      {
+        methods: ["GET", "POST"],
+        pattern: "/modules/:id",
+        access: "guarded",
+        limits: ["100/min per user"],
+        line: 4,
+      },
+      {
+        methods: [],
+        pattern: "/open/*",
+        hosts: ["a.example.com"],
+        conditions: ["?v=2"],
+        access: "public",
+        line: 5,
+      },
+    ]);
+  });
+
+  test("shows the mistakes of a bad file on standard error and ends with 1", async () => {
+    expect(await run(() => routes({ config: join(folder, "bad.yaml"), format: "text" }))).toBe(1);
+    expect(out).toBe("");
+    expect(errors).toContain("unknown_key");
+  });
+});
