@@ -270,7 +270,8 @@ function compileRoute(
     authz: route.authz,
     ips: route.ips,
     limits: route.limits,
-    addressLimits,
+    refusalLimits:
+      addressLimits.length > 0 ? addressLimits : route.limits.map((limit) => ({ ...limit, cost: 0 })),
     cors:
       route.cors === undefined
         ? undefined

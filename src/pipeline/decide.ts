@@ -103,11 +103,19 @@ function refuseOn(
   principal: Principal | undefined,
   denial: Denial,
 ): Awaitable<Decision> {
-  const limits = matched.route.addressLimits;
+  const limits = matched.route.refusalLimits;
   if (limits.length === 0) return refusal(policy, matched, principal, denial, undefined);
-  const taken = policy.limiter.take(limits, limitInput(matched, undefined));
-  const settle = (limit: LimitResult): Decision =>
-    refusal(policy, matched, principal, limit.kind === "admitted" ? denial : limitDenial(limit), limit);
+  const taken = policy.limiter.take(limits, limitInput(matched, principal));
+  const settle = (limit: LimitResult): Decision => {
+    const charged = (limits[0]?.cost ?? 0) > 0;
+    return refusal(
+      policy,
+      matched,
+      principal,
+      limit.kind === "admitted" || !charged ? denial : limitDenial(limit),
+      limit,
+    );
+  };
   return isPromise(taken) ? taken.then(settle) : settle(taken);
 }
 

@@ -23,8 +23,8 @@ export interface CompiledRoute {
   readonly ips: AddressRules;
   /** Every limit, charged together when the request passes. */
   readonly limits: readonly LimitPolicy[];
-  /** Those that need no principal; charged alone when the caller is refused. */
-  readonly addressLimits: readonly LimitPolicy[];
+  /** What a refused caller is charged: the limits that need no principal, or else all of them at cost 0, to be told. */
+  readonly refusalLimits: readonly LimitPolicy[];
   readonly cors: CorsPolicy | undefined;
 }
 

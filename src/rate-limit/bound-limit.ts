@@ -59,7 +59,7 @@ export function outcomeOf(
 function byTightness(one: LimitOutcome, other: LimitOutcome): number {
   if (one.admitted !== other.admitted) return one.admitted ? 1 : -1;
   if (!one.admitted) return other.retryAfterSeconds - one.retryAfterSeconds;
-  return one.remaining / one.policy.cost - other.remaining / other.policy.cost;
+  return requestsLeft(one) - requestsLeft(other);
 }
 
 /** Puts the tightest limit first. `outcomes` holds at least one. */
@@ -67,4 +67,9 @@ export function resultOf(outcomes: LimitOutcome[]): LimitResult {
   if (outcomes.length > 1) outcomes.sort(byTightness);
   const tightest = outcomes[0] as LimitOutcome;
   return { kind: tightest.admitted ? "admitted" : "refused", outcomes, tightest };
+}
+
+/** How many more requests the limit admits; one that is only looked at counts as taking one unit. */
+function requestsLeft({ remaining, policy }: LimitOutcome): number {
+  return remaining / Math.max(1, policy.cost);
 }

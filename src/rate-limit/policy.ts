@@ -20,7 +20,7 @@ export interface LimitPolicy {
   readonly limit: number;
   readonly windowMs: number;
   readonly subject: LimitSubject;
-  /** Units that one request takes, 1 to `limit`. */
+  /** Units that one request takes, 1 to `limit`; 0 for a limit that is only looked at. */
   readonly cost: number;
   readonly onStoreFailure: StoreFailurePolicy;
 }

@@ -34,10 +34,14 @@ interface Gateway {
 }
 
 /** A limiter on a store at `url`, opened, and closed with the test. */
-async function gateway(url: string, clock = () => performance.now()): Promise<Gateway> {
+async function gateway(
+  url: string,
+  clock = () => performance.now(),
+  timeoutMs = DEADLINE_MS,
+): Promise<Gateway> {
   const events: GatewayEvent[] = [];
   const emit = (event: GatewayEvent): void => void events.push(event);
-  const store = new RedisStore({ url, prefix: "gw", timeoutMs: DEADLINE_MS, emit });
+  const store = new RedisStore({ url, prefix: "gw", timeoutMs, emit });
   onTestFinished(() => store.close());
   await store.open();
   const script = store.script(SLIDING_WINDOW_SCRIPT);
@@ -403,7 +407,7 @@ describe("start-up", () => {
 
   test("a closed store stays closed, and does so without an event", async () => {
     const redis = await redisServer();
-    const gate = await gateway(redis.url);
+    const gate = await gateway(redis.url, undefined, 2_000);
     await gate.store.close();
     expect((await gate.take([policy("deny")])).kind).toBe("unavailable");
     expect(gate.events).toEqual([]);

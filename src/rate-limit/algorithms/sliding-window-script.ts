@@ -4,7 +4,7 @@
  * Takes a batch of decisions, each atomically and in order: all limits of a decision count, or none does.
  *
  * ARGV holds per decision the number of its limits, then per limit: limit, window in microseconds, grain, cost.
- * KEYS holds one counter per limit, in the same order. The answer is flat and whole: the server's time in
+ * A cost of 0 only looks. KEYS holds one counter per limit, in the same order. The answer is flat and whole: the server's time in
  * microseconds, then per decision 1 or 0 (admitted or not), and per limit the units counted after the decision, the
  * microseconds until none is, and the microseconds until the same cost fits (0 when it did).
  *
@@ -86,7 +86,7 @@ while arg <= last_arg do
     local at, key, state = arg + turn * 4 - 3, KEYS[slot + turn], states[turn]
     local limit, window, cost = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 3])
     local used, reset, retry = state.used, 0, 0
-    if admitted == 1 then
+    if admitted == 1 and cost > 0 then
       count(key, state, window, tonumber(ARGV[at + 2]), cost)
       used, reset = used + cost, window
     elseif state.newest then

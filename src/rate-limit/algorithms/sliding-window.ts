@@ -74,8 +74,9 @@ export class AdmissionLog {
     return this.#total - this.#base;
   }
 
-  /** Counts `cost` units at `now`, which is not before the last call of `used`. */
+  /** Counts `cost` units at `now`, which is not before the last call of `used`. None at all leave the log as it is. */
   add(now: number, cost: number, grain: number): void {
+    if (cost === 0) return;
     const groups = this.#groups;
     const total = this.#total + cost;
     const end = groups.length;
@@ -125,7 +126,8 @@ export class AdmissionLog {
 }
 
 /**
- * One decision: counts `cost` units (1 to `limit`) at `now` if they fit, all or none; a refusal counts nothing.
+ * One decision: counts `cost` units (0 to `limit`) at `now` if they fit, all or none; a refusal counts nothing, and a
+ * cost of 0 only looks.
  * Depends on its arguments alone, so it is also the model that the Redis script is held to.
  */
 export function step(log: AdmissionLog, limit: number, now: number, cost: number): Verdict {
