@@ -319,6 +319,40 @@ runCases(
   ],
 );
 
+runCases(
+  () => rig,
+  [
+    {
+      id: "★H16",
+      title: "takes no request id from a stranger",
+      request: { target: "/public/x", headers: { "X-Request-Id": FORGED, X_Request_Id: FORGED } },
+      expect: { status: 200, upstream: 1 },
+      also: ({ seen, first }) => {
+        expect(seen[0]?.readAs("x-request-id").map(([, value]) => value)).toEqual(first?.all("x-request-id"));
+      },
+    },
+    {
+      id: "H05",
+      title: "passes other fields on as they came, Latin-1 bytes included",
+      request: {
+        target: "/public/x",
+        headers: [
+          ["X-One", "a, b"],
+          ["x-one", "c"],
+          ["X-Empty", ""],
+          ["X-Latin", "caf\xe9"],
+        ],
+      },
+      expect: { status: [200, 400], upstream: 1 },
+      also: ({ seen }) => {
+        if (seen[0] === undefined) return;
+        expect(seen[0].all("x-one")).toEqual(["a, b", "c"]);
+        expect([seen[0].all("x-empty"), seen[0].all("x-latin")]).toEqual([[""], ["caf\xe9"]]);
+      },
+    },
+  ],
+);
+
 describe("aliases", () => {
   // Everything that a field name may hold and that servers have been seen to fold or cut.
   const MARKS = "!#$%&'*+-.^_`|~";

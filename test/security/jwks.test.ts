@@ -115,19 +115,22 @@ describe("a cold start", () => {
     }
   });
 
-  test("★J42 an endless key set is cut off and costs no memory", async () => {
-    const one = await cold("endless");
-    try {
-      expect(await call(one.token(), one)).toBe(503);
-      await sleep(1_000);
-      const status = await readFile(`/proc/${one.gateway.pid}/status`, "utf8");
-      expect(Number(/VmRSS:\s+([0-9]+) kB/.exec(status)?.[1])).toBeLessThan(250 * 1_024);
-      expect(one.issuerA.fetches.jwks).toBeLessThanOrEqual(3);
-      await expectAlive(one);
-    } finally {
-      await one.stop();
-    }
-  });
+  test.runIf(process.platform === "linux")(
+    "★J42 an endless key set is cut off and costs no memory",
+    async () => {
+      const one = await cold("endless");
+      try {
+        expect(await call(one.token(), one)).toBe(503);
+        await sleep(1_000);
+        const status = await readFile(`/proc/${one.gateway.pid}/status`, "utf8");
+        expect(Number(/VmRSS:\s+([0-9]+) kB/.exec(status)?.[1])).toBeLessThan(250 * 1_024);
+        expect(one.issuerA.fetches.jwks).toBeLessThanOrEqual(3);
+        await expectAlive(one);
+      } finally {
+        await one.stop();
+      }
+    },
+  );
 
   test("J44 a redirected key set is not followed", async () => {
     const trap = await TestIssuer.start({ keys: [first] });

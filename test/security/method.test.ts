@@ -144,3 +144,26 @@ runCases(
     ),
   ],
 );
+
+runCases(
+  () => rig,
+  [
+    ...["GET", "HEAD", "DELETE", "POST", "PUT", "PATCH", "OPTIONS"].map(
+      (method): Case => ({
+        id: "M07",
+        title: `forwards ${method} with an empty body`,
+        request: { method, target: "/public/x", body: "" },
+        expect: { status: 200, upstream: 1 },
+        also: ({ seen }) => expect([seen[0]?.method, seen[0]?.body.length]).toEqual([method, 0]),
+      }),
+    ),
+    {
+      id: "M07",
+      title: "serves a client of HTTP/1.0 without chunks and ends the connection",
+      bytes: "GET /public/x HTTP/1.0\r\n\r\n",
+      answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+      expect: { status: 200, closed: true, upstream: 1 },
+      also: ({ first }) => expect([first?.all("transfer-encoding"), first?.text]).toEqual([[], "ok"]),
+    },
+  ],
+);

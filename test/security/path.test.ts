@@ -6,7 +6,11 @@ import { type Rig, requestBytes, startRig } from "../support/rig.ts";
 
 let rig: Rig;
 beforeAll(async () => {
-  rig = await startRig();
+  rig = await startRig({
+    routes: `
+  - { match: /strip/*, to: app, public: true, stripPrefix: /strip }
+`,
+  });
 });
 afterAll(() => rig?.stop());
 
@@ -302,3 +306,61 @@ describe("through the socket", () => {
     expect(statuses.get(200)).toBeGreaterThan(20);
   });
 });
+
+runCases(
+  () => rig,
+  [
+    ...[
+      ["/strip/a/b?c=d", "/a/b?c=d"],
+      ["/strip?x", "/?x"],
+      ["/strip", "/"],
+      ["/strip/", "/"],
+      ["/%73trip/a", "/a"],
+      ["/strip/strip/a", "/strip/a"],
+    ].map(
+      ([target = "", forwarded]): Case => ({
+        id: "P22",
+        title: `sends ${target} on as ${forwarded}`,
+        bytes: get(target),
+        expect: { status: 200, upstream: 1 },
+        also: ({ seen }) => expect(seen[0]?.target).toBe(forwarded),
+      }),
+    ),
+    ...[
+      "/strip/../admin",
+      "/strip/..%2fadmin",
+      "/strip//admin",
+      "/strip/%2e%2e/admin",
+      "/strip\\admin",
+      "/strip;/admin",
+    ].map(
+      (target): Case => ({
+        id: "P22",
+        title: `refuses ${target} before anything is cut off`,
+        bytes: get(target),
+        expect: { status: 400, upstream: "untouched" },
+      }),
+    ),
+    {
+      id: "P22",
+      title: "takes /stripx for no path below /strip",
+      bytes: get("/stripx/admin"),
+      expect: { status: 404, upstream: "untouched" },
+    },
+    ...[
+      "/public/../healthz",
+      "/./healthz",
+      "/healthz/../readyz",
+      "/x/%2e%2e/healthz",
+      "/healthz/.",
+      "//healthz",
+    ].map(
+      (target): Case => ({
+        id: "★P01",
+        title: `finds no health answer behind ${target}`,
+        bytes: get(target),
+        expect: { status: 400, code: "request_target_invalid", upstream: "untouched" },
+      }),
+    ),
+  ],
+);

@@ -1,5 +1,7 @@
 // Faulty and hostile upstreams: the client sees an honest answer or an honest failure, and the gateway lives on.
 
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -9,19 +11,34 @@ import { type Answer, chunk, respond } from "../support/recorder.ts";
 import { type Rig, requestBytes, startRig } from "../support/rig.ts";
 
 let rig: Rig;
+/** An upstream that answers before it has read the body. */
+let hasty: Server;
 beforeAll(async () => {
+  hasty = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    // Answers what it has seen the head of, and wants no more.
+    socket.once("data", () => socket.end(respond(413, { Connection: "close" }, "too much")));
+  }).listen(0, "127.0.0.1");
+  await once(hasty, "listening");
+  const hastyPort = (hasty.address() as AddressInfo).port;
   rig = await startRig({
     // Nothing listens on port 1 of the loopback interface.
     upstreams: `
   dead: { url: "http://127.0.0.1:1", timeouts: { connect: 300ms } }
-  nameless: { url: "http://no-such-host.invalid", timeouts: { connect: 500ms } }`,
+  nameless: { url: "http://no-such-host.invalid", timeouts: { connect: 500ms } }
+  hasty: { url: "http://127.0.0.1:${hastyPort}", timeouts: { headers: 1s } }`,
     routes: `
   - { match: /dead/*, to: dead, public: true }
   - { match: /nameless/*, to: nameless, public: true }
+  - { match: /hasty/*, to: hasty, public: true }
+  - { match: /limited/*, to: app, public: true, limit: 1000/h per route }
 `,
   });
 });
-afterAll(() => rig?.stop());
+afterAll(async () => {
+  hasty.close();
+  await rig?.stop();
+});
 
 const OK = "HTTP/1.1 200 OK\r\n";
 const CHUNKED = `${OK}Transfer-Encoding: chunked\r\n`;
@@ -330,6 +347,51 @@ runCases(
     },
   ],
 );
+
+runCases(
+  () => rig,
+  [
+    {
+      id: "F16",
+      title: "lets no upstream speak for the gateway's own fields",
+      request: { target: "/limited/x" },
+      answer: respond(200, {
+        "X-Request-Id": "theirs",
+        "RateLimit-Limit": "9",
+        "RateLimit-Remaining": "9",
+        RateLimit: "theirs",
+        "RateLimit-Policy": "theirs",
+      }),
+      expect: { status: 200, upstream: 1 },
+      also: ({ first }) => {
+        const names = [
+          "x-request-id",
+          "ratelimit-limit",
+          "ratelimit-remaining",
+          "ratelimit",
+          "ratelimit-policy",
+        ];
+        for (const name of names) expect(first?.all(name).length, name).toBe(1);
+        expect(first?.header("ratelimit-limit")).toBe("1000");
+      },
+    },
+  ],
+);
+
+test("F21 an answer that comes before the body was read reaches the client, or a 502 does", async () => {
+  const bytes = requestBytes({ method: "POST", target: "/hasty/x", body: Buffer.alloc(3_000_000, 0x62) });
+  const statuses: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    const { responses } = await exchange(rig.port, bytes, { timeoutMs: 1_500 });
+    expect(responses.length).toBe(1);
+    statuses.push(responses[0]?.status ?? 0);
+  }
+  expect(
+    statuses.every((status) => status === 413 || status === 502),
+    String(statuses),
+  ).toBe(true);
+  await expectAlive(rig);
+});
 
 describe("kept-alive upstream connections", () => {
   const POISON = respond(200, { "X-Poison": "1" }, "poisoned");

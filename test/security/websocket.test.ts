@@ -298,11 +298,12 @@ test("★W11 on SIGTERM open tunnels get a close frame with 1001 and the process
     }),
   );
   const started = performance.now();
-  await own.stop();
+  expect(await own.gateway.signal("SIGTERM")).toBe(0);
   expect(performance.now() - started).toBeLessThan(2_500);
   for (const connection of tunnels) {
     await connection.closed(500);
     const frame = connection.responses().rest;
     expect([frame[0], frame.length >= 4 ? frame.readUInt16BE(2) : 0]).toEqual([0x88, 1_001]);
   }
+  await own.stop();
 });
