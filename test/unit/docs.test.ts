@@ -107,8 +107,9 @@ describe("names in the documents", () => {
     });
     reasons.push(
       ...wordsAfter("src/core/request-target.ts", /export type TargetFault =([^;]*);/),
-      ...wordsAfter("src/upstream/failure-map.ts", /const TIMEOUTS[^{]*\{([^}]*)\}/),
-      ...wordsAfter("src/upstream/failure-map.ts", /const UNREACHABLE[^{]*\{([^}]*)\}/),
+      ...wordsAfter("src/upstream/failure-map.ts", /([\s\S]*)/).filter(
+        (word) => word.includes("_") && !(word in DENIALS),
+      ),
       ...[...read("src/authn/api-key/authenticator.ts").matchAll(/refuse\("([a-z_]+)"\)/g)].map(
         (match) => match[1] ?? "",
       ),
