@@ -2,6 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { load } from "./load/wrk.ts";
 import { TARGET_CORE } from "./process.ts";
 import type { Running, Scenario } from "./target.ts";
@@ -25,23 +26,48 @@ export interface Sample {
 /** Most that others may use of the target's core in a sample that counts. */
 export const QUIET = 0.02;
 
-const MOST_TRIES = 3;
 const TICKS_PER_SECOND = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+const QUIET_FOR_MS = 300;
+const LONGEST_WAIT_MS = 15_000;
 
-/** Warms the target up and loads it for `seconds`, again up to twice while others disturb it; returns the quietest sample. */
-export async function measure(
-  target: Running,
-  scenario: Scenario,
-  warmUp: number,
-  seconds: number,
-): Promise<Sample> {
-  await load(target.port, scenario, warmUp);
-  let best = await takeSample(target, scenario, seconds);
-  for (let n = 1; n < MOST_TRIES && best.disturbed > QUIET; n++) {
-    const again = await takeSample(target, scenario, seconds);
+export interface MeasurePlan {
+  /** Length of a sample. */
+  readonly seconds: number;
+  /** How often a disturbed sample is taken again. */
+  readonly retries: number;
+}
+
+/** Takes a sample, again while others disturb it; returns the quietest one. The target is warmed up already. */
+export async function measure(target: Running, scenario: Scenario, plan: MeasurePlan): Promise<Sample> {
+  let best = await takeSample(target, scenario, plan.seconds);
+  for (let n = 0; n < plan.retries && best.disturbed > QUIET; n++) {
+    await waitForQuiet(target.pid);
+    const again = await takeSample(target, scenario, plan.seconds);
     if (again.disturbed < best.disturbed) best = again;
   }
   return best;
+}
+
+/**
+ * Loads the target until it has used so many CPU seconds: a disturbed one compiles its code late. Gives up after five
+ * times as long.
+ */
+export async function warmUp(target: Running, scenario: Scenario, seconds: number): Promise<void> {
+  const start = readCpu(target.pid).process;
+  for (let n = 0; n < 5 && readCpu(target.pid).process - start < seconds * 0.9; n++) {
+    await load(target.port, scenario, seconds);
+  }
+}
+
+/** Waits until the target's core has been idle for a moment, at most 15 s. */
+async function waitForQuiet(pid: number): Promise<void> {
+  const deadline = performance.now() + LONGEST_WAIT_MS;
+  for (;;) {
+    const before = readCpu(pid).core;
+    await sleep(QUIET_FOR_MS);
+    const used = (readCpu(pid).core - before) * 1_000;
+    if (used <= QUIET_FOR_MS * QUIET * 2 || performance.now() > deadline) return;
+  }
 }
 
 async function takeSample(target: Running, scenario: Scenario, seconds: number): Promise<Sample> {

@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CHECK_LIMIT, checkAnswers } from "./check.ts";
 import { machineFacts } from "./machine.ts";
-import { measure, type Sample } from "./measure.ts";
+import { type MeasurePlan, measure, type Sample, warmUp } from "./measure.ts";
 import type { Probe } from "./probes/probe.ts";
 import { PROBES, selectProbes } from "./probes/registry.ts";
 import { makeReport, type Outcome, type ProbeOutcome, save, toMarkdown } from "./report.ts";
 import { ROWS, type Row, selectRows } from "./rows.ts";
 import { missingFor, openSession, type Session } from "./session.ts";
+import type { Running, Scenario } from "./target.ts";
 
 const HELP = `Usage: npm run bench -- [options]
 
@@ -18,17 +19,23 @@ const HELP = `Usage: npm run bench -- [options]
                   without --rows all of them
   --seconds N     length of one measurement (5)
   --rounds N      measurements per row, spread over the run; the median counts (3)
+  --retries N     how often a sample that others disturbed is taken again (2); more on a shared machine
   --quick         one round of 1 s, short probes
   --json          print the report as JSON
   --help
 
 Results: bench/results/DATE.json, .md and .svg. Needs Linux, two cores, wrk and nginx; peers that aren't installed are left out.`;
 
-interface Plan {
+interface Plan extends MeasurePlan {
   readonly quick: boolean;
-  readonly seconds: number;
+  /** CPU seconds that each target uses before the first sample, so that its code is compiled. */
   readonly warmUp: number;
   readonly rounds: number;
+}
+
+interface Target {
+  readonly running: Running;
+  readonly scenario: Scenario;
 }
 
 async function main(): Promise<number> {
@@ -38,6 +45,7 @@ async function main(): Promise<number> {
       probes: { type: "string" },
       seconds: { type: "string", default: "5" },
       rounds: { type: "string", default: "3" },
+      retries: { type: "string", default: "2" },
       quick: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -50,14 +58,13 @@ async function main(): Promise<number> {
   const rows = selectRows(list(values.rows));
   const probes =
     values.probes === undefined && values.rows === "" ? PROBES : selectProbes(list(values.probes ?? "none"));
-  const plan = values.quick
-    ? { quick: true, seconds: 1, warmUp: 2, rounds: 1 }
-    : {
-        quick: false,
-        seconds: wholeNumber(values.seconds, 60),
-        warmUp: 3,
-        rounds: wholeNumber(values.rounds, 20),
-      };
+  const plan: Plan = {
+    quick: values.quick,
+    warmUp: values.quick ? 2 : 3,
+    seconds: values.quick ? 1 : wholeNumber(values.seconds, 60),
+    rounds: values.quick ? 1 : wholeNumber(values.rounds, 20),
+    retries: wholeNumber(values.retries, 100),
+  };
 
   const session = await openSession();
   try {
@@ -76,57 +83,64 @@ async function main(): Promise<number> {
   }
 }
 
-/** Checks every row's answers once, then measures in rounds, so that a disturbance meets all rows alike. */
+/** Checks every row's answers, then starts all of them and measures in rounds, so that a disturbance meets all alike. */
 async function measureRows(session: Session, rows: readonly Row[], plan: Plan): Promise<readonly Outcome[]> {
   const outcomes = new Map<Row, Outcome>();
+  const targets = new Map<Row, Target>();
   for (const row of rows) {
     const missing = await missingFor(row);
-    if (missing === undefined) outcomes.set(row, await checked(session, row));
+    if (missing === undefined) outcomes.set(row, await attempt(row, () => checked(session, row)));
     else outcomes.set(row, { row, skipped: missing });
+  }
+  for (const [row, outcome] of outcomes) {
+    if (!("samples" in outcome)) continue;
+    const start = async () => {
+      targets.set(row, await warm(session, row, plan));
+      return [];
+    };
+    outcomes.set(row, await attempt(row, start));
   }
   for (let round = 1; round <= plan.rounds; round++) {
     for (const [row, outcome] of outcomes) {
-      if (!("samples" in outcome)) continue;
+      const target = targets.get(row);
+      if (!("samples" in outcome) || target === undefined) continue;
       progress(`round ${round} of ${plan.rounds}: ${row.title}`);
-      outcomes.set(row, await measured(session, row, outcome.samples, plan));
+      const add = async () => [...outcome.samples, await measure(target.running, target.scenario, plan)];
+      outcomes.set(row, await attempt(row, add));
     }
   }
+  for (const { running } of targets.values()) await running.stop();
   return [...outcomes.values()];
 }
 
-async function checked(session: Session, row: Row): Promise<Outcome> {
-  progress(`checking the answers: ${row.title}`);
+/** The row's samples so far, or why there is no figure. */
+async function attempt(row: Row, step: () => Promise<readonly Sample[]>): Promise<Outcome> {
   try {
-    const scenario = await session.scenario(row, { limit: CHECK_LIMIT });
-    const target = await row.peer.start(scenario);
-    try {
-      await checkAnswers(target.port, row.credential, scenario.fixtures);
-    } finally {
-      await target.stop();
-    }
-    return { row, samples: [] };
+    return { row, samples: await step() };
   } catch (error) {
     return { row, failed: message(error) };
   }
 }
 
-async function measured(
-  session: Session,
-  row: Row,
-  samples: readonly Sample[],
-  plan: Plan,
-): Promise<Outcome> {
+/** Proves that the target does the work; no sample yet. */
+async function checked(session: Session, row: Row): Promise<readonly Sample[]> {
+  progress(`checking the answers: ${row.title}`);
+  const scenario = await session.scenario(row, { limit: CHECK_LIMIT });
+  const target = await row.peer.start(scenario);
   try {
-    const scenario = await session.scenario(row);
-    const target = await row.peer.start(scenario);
-    try {
-      return { row, samples: [...samples, await measure(target, scenario, plan.warmUp, plan.seconds)] };
-    } finally {
-      await target.stop();
-    }
-  } catch (error) {
-    return { row, failed: message(error) };
+    await checkAnswers(target.port, row.credential, scenario.fixtures);
+    return [];
+  } finally {
+    await target.stop();
   }
+}
+
+async function warm(session: Session, row: Row, plan: Plan): Promise<Target> {
+  progress(`warming up: ${row.title}`);
+  const scenario = await session.scenario(row);
+  const running = await row.peer.start(scenario);
+  await warmUp(running, scenario, plan.warmUp);
+  return { running, scenario };
 }
 
 async function runProbes(

@@ -32,9 +32,23 @@ export async function load(port: number, scenario: Scenario, seconds: number): P
   const result = JSON.parse(output.trim().split("\n").at(-1) ?? "") as LoadResult;
   if (result.requests === 0) throw new Error("no request was answered");
   if (result.badStatus + result.socketErrors > 0) {
-    throw new Error(`${result.badStatus} bad answers and ${result.socketErrors} socket errors under load`);
+    const { badStatus, socketErrors, requests } = result;
+    const bad = `${badStatus} bad answers and ${socketErrors} socket errors in ${requests} requests`;
+    throw new Error(`${bad}; the next request: ${await oneAnswer(port, scenario)}`);
   }
   return result;
+}
+
+/** Status and start of the body of one more request, for the error message. */
+async function oneAnswer(port: number, { credential, fixtures }: Scenario): Promise<string> {
+  const set = credential === "none" ? undefined : fixtures.credentials[credential];
+  const headers: Record<string, string> = set === undefined ? {} : { [set.header]: set.good[0] ?? "" };
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}${LOAD_PATH}`, { headers });
+    return `${response.status} ${(await response.text()).slice(0, 200)}`;
+  } catch {
+    return "no answer";
+  }
 }
 
 /** Writes what is requested in turn: one line per caller, and per additional route where there are more of those. */
