@@ -27,7 +27,11 @@ export async function readDocument(report: Report): Promise<TreeNode | undefined
     return undefined;
   }
   const { root, faults } = await parseYaml(source);
-  for (const fault of withoutConsequences(report, faults)) addFault(report, fault);
+  for (const fault of withoutConsequences(report, faults)) {
+    addFault(report, fault);
+    // Aliases and tags that can't be followed leave nothing behind.
+    if (root !== null) report.settle(fault.at);
+  }
   if (root === null) {
     if (faults.length === 0) {
       report.add(0, [], "file_empty", "the file holds no configuration", {

@@ -1,11 +1,19 @@
-// Checks a part of the tree against its zod schema and turns each zod issue into a diagnostic at the right place.
+// Reads a part of the tree by its zod schema: map by map, key by key, so that every mistake is found at once.
 
 import type * as z from "zod";
-import { NOT_YET } from "../core/wording.ts";
-import type { DiagnosticCode, Report } from "./report.ts";
-import { choicesAt, keysAt } from "./schema-keys.ts";
-import { nearest } from "./suggest.ts";
-import { entryOf, isReserved, type MapEntry, nodeAt, type Path, type TreeNode, toPlain } from "./tree.ts";
+import {
+  addIssue,
+  flatten,
+  type Issue,
+  kindOf,
+  reportUnknownKey,
+  sentence,
+  UNKNOWN_KEY,
+  without,
+} from "./issues.ts";
+import type { Report } from "./report.ts";
+import { entryOf, type MapEntry, nodeAt, type Path, type Place, type TreeNode, toPlain } from "./tree.ts";
+import { replaceAt } from "./tree-edit.ts";
 
 export type Shape = Readonly<Record<string, z.ZodType>>;
 
@@ -27,12 +35,6 @@ export type FieldsOf<S extends Shape> = {
 export interface Mistake {
   readonly meant: string;
   readonly hint: string;
-}
-
-/** A node with the path that leads to it. */
-export interface Place {
-  readonly node: TreeNode;
-  readonly path: Path;
 }
 
 /**
@@ -102,13 +104,12 @@ export function readValue<T>(
   keyAt = place.node.at,
 ): T | undefined {
   let { node } = place;
-  if (isMissing(node)) return undefined;
-  let parsed = schema.safeParse(toPlain(node), { error: message });
+  let parsed = schema.safeParse(toPlain(node), { error: sentence });
   if (!parsed.success) {
     const retyped = retype(node, flatten(parsed.error.issues));
     if (retyped !== node) {
       node = retyped;
-      parsed = schema.safeParse(toPlain(node), { error: message });
+      parsed = schema.safeParse(toPlain(node), { error: sentence });
     }
   }
   if (parsed.success) return parsed.data;
@@ -117,31 +118,6 @@ export function readValue<T>(
   // What is left when the wrong parts are taken out can still be judged, so that its mistakes are told now as well.
   const rest = issues.reduce<TreeNode | undefined>((left, issue) => left && without(left, issue), node);
   return rest === undefined ? undefined : schema.safeParse(toPlain(rest)).data;
-}
-
-/** Nothing could be put in the place of a variable; that was reported and is not judged any further. */
-function isMissing(node: TreeNode): boolean {
-  return node.kind === "scalar" && node.substituted === "missing";
-}
-
-type Issue = z.core.$ZodIssue;
-
-/** Issues of unions are those of the branch that the value was meant for: the one whose outer type fits. */
-function flatten(issues: readonly Issue[], prefix: readonly PropertyKey[] = []): Issue[] {
-  return issues.flatMap((issue) => {
-    const path = [...prefix, ...issue.path];
-    if (issue.code === "invalid_union" && "errors" in issue) {
-      const meant = issue.errors.find((branch) => !branch.some(isOuterMismatch));
-      if (meant !== undefined) return flatten(meant, path);
-    }
-    return [{ ...issue, path }];
-  });
-}
-
-function isOuterMismatch(issue: Issue): boolean {
-  if (issue.path.length > 0) return false;
-  if (issue.code === "invalid_union") return true;
-  return issue.code === "invalid_type" || issue.code === "invalid_value";
 }
 
 /** A variable always gives text; where a number or a truth value is asked for, the text is read as one. */
@@ -164,145 +140,4 @@ function retype(node: TreeNode, issues: readonly Issue[]): TreeNode {
     if (value !== text) out = replaceAt(out, issue.path, { ...scalar, value });
   }
   return out;
-}
-
-function replaceAt(node: TreeNode, path: readonly PropertyKey[], leaf: TreeNode): TreeNode {
-  const [step, ...rest] = path;
-  if (step === undefined) return leaf;
-  if (node.kind === "list") {
-    const items = node.items.map((item, index) => (index === step ? replaceAt(item, rest, leaf) : item));
-    return { ...node, items };
-  }
-  if (node.kind !== "map") return node;
-  const entries = node.entries.map((entry) =>
-    entry.key === step ? { ...entry, value: replaceAt(entry.value, rest, leaf) } : entry,
-  );
-  return { ...node, entries };
-}
-
-/** The node without the map entry that an issue is about; undefined when no map keeps anything. */
-function without(node: TreeNode, issue: Issue): TreeNode | undefined {
-  const wrong =
-    issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
-  return wrong.reduce<TreeNode | undefined>((left, path) => left && removeAt(left, path), node);
-}
-
-function removeAt(node: TreeNode, path: readonly PropertyKey[]): TreeNode | undefined {
-  const [step, ...rest] = path;
-  // A list keeps its length, or its items would be taken for others.
-  if (node.kind !== "map" || step === undefined) return undefined;
-  const entry = entryOf(node, String(step));
-  if (entry === undefined) return undefined;
-  const value = removeAt(entry.value, rest);
-  const entries = node.entries.flatMap((one) =>
-    one !== entry ? [one] : value === undefined ? [] : [{ ...one, value }],
-  );
-  return entries.length === 0 ? undefined : { ...node, entries };
-}
-
-function addIssue(report: Report, place: Place, schema: z.ZodType, issue: Issue, keyAt: number): void {
-  const steps = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
-  const path = [...place.path, ...steps];
-  const node = nodeAt(place.node, steps);
-  if (node !== undefined && isMissing(node)) return;
-  const parent = nodeAt(place.node, steps.slice(0, -1));
-  const entry = entryOf(parent, String(steps.at(-1)));
-  if (issue.code === "unrecognized_keys") {
-    const known = keysAt(schema, steps);
-    for (const key of issue.keys) {
-      reportUnknownKey(report, entryOf(node, key)?.keyAt ?? place.node.at, [...path, key], key, known);
-    }
-    return;
-  }
-  const at = node?.at ?? parent?.at ?? place.node.at;
-  if (issue.message.endsWith(NOT_YET)) {
-    // The key is what isn't supported, unless one of its values isn't.
-    const never = issue.code === "invalid_type" && issue.expected === "never";
-    report.add(never ? (entry?.keyAt ?? keyAt) : at, path, "not_supported_yet", issue.message);
-    return;
-  }
-  if (node === undefined) {
-    report.add(at, path, "required_key", `\`${String(steps.at(-1))}\` is required`);
-    return;
-  }
-  const code = codeOf(issue);
-  const word = node.kind === "scalar" && typeof node.value === "string" ? node.value : undefined;
-  if (word !== undefined) report.addUnknown(at, path, code, issue.message, word, choicesAt(schema, steps));
-  else report.add(at, path, code, issue.message);
-}
-
-function codeOf(issue: Issue): DiagnosticCode {
-  switch (issue.code) {
-    case "invalid_type":
-    case "invalid_union":
-      return "type_invalid";
-    case "too_small":
-      return issue.origin === "array" ? "list_empty" : "value_out_of_range";
-    case "too_big":
-      return "value_out_of_range";
-    case "invalid_key":
-      return "key_invalid";
-    default:
-      return "value_invalid";
-  }
-}
-
-const UNKNOWN_KEY = "this key is not known here";
-
-/** Reports a key that isn't among the `known` ones, and gives the one that was probably meant. */
-export function reportUnknownKey(
-  report: Report,
-  at: number,
-  path: Path,
-  key: string,
-  known: readonly string[],
-): string | undefined {
-  // Reserved names were reported already.
-  if (isReserved(key)) return undefined;
-  const suggestion = nearest(key, known);
-  report.add(at, path, "unknown_key", UNKNOWN_KEY, { suggestion });
-  return suggestion;
-}
-
-const KINDS: Readonly<Record<string, string>> = {
-  string: "a string",
-  number: "a number",
-  int: "a whole number",
-  boolean: "true or false",
-  array: "a list",
-  object: "a map",
-  record: "a map",
-};
-
-/** Default sentence of an issue; a schema's own sentence wins over it. */
-function message(issue: z.core.$ZodRawIssue): string {
-  switch (issue.code) {
-    case "invalid_type":
-      if (issue.expected === "int" && typeof issue.input === "number") return "expected a whole number";
-      return `expected ${KINDS[issue.expected] ?? issue.expected}, found ${kindOfPlain(issue.input)}`;
-    case "invalid_value":
-      return `expected ${issue.values.length === 1 ? "" : "one of "}${issue.values.map(String).join(", ")}`;
-    case "too_small":
-      return issue.origin === "array"
-        ? "an empty list is not allowed here"
-        : `expected at least ${issue.minimum}`;
-    case "too_big":
-      return issue.origin === "array"
-        ? `expected at most ${issue.maximum} entries`
-        : `expected at most ${issue.maximum}`;
-    default:
-      return "this value is not valid here";
-  }
-}
-
-function kindOfPlain(value: unknown): string {
-  if (value === null) return "nothing";
-  if (Array.isArray(value)) return "a list";
-  return KINDS[typeof value] ?? "something else";
-}
-
-/** The kind of a node in words. */
-export function kindOf(node: TreeNode): string {
-  if (node.kind === "list") return "a list";
-  return node.kind === "map" ? "a map" : kindOfPlain(node.value);
 }

@@ -88,6 +88,7 @@ export class Report {
   readonly #lineStarts: readonly number[];
   readonly #found: Diagnostic[] = [];
   readonly #private = new Set<string>();
+  readonly #settled = new Set<number>();
 
   constructor(file: string, source: string) {
     this.file = file;
@@ -100,6 +101,11 @@ export class Report {
   /** A value that came out of a `${…}`: blanked wherever a message would repeat it. */
   hide(value: string): void {
     if (value !== "") this.#private.add(value);
+  }
+
+  /** Nothing more is said about what stands at this offset: its one mistake was reported. */
+  settle(at: number): void {
+    this.#settled.add(at);
   }
 
   /** Line and column, both from 1, of an offset. */
@@ -115,6 +121,7 @@ export class Report {
   }
 
   add(at: number, path: Path, code: DiagnosticCode, message: string, extra: DiagnosticExtra = {}): void {
+    if (this.#settled.has(at)) return;
     this.#found.push({
       severity: extra.severity ?? "error",
       file: this.file,

@@ -67,7 +67,10 @@ class Substitution {
       }
       const found =
         match[2] === "" ? this.#invalid(node, path) : await this.#resolve(node, path, match[1] ?? "");
-      if (found === undefined) return { ...node, value: "", substituted: "missing" };
+      if (found === undefined) {
+        this.#report.settle(node.at);
+        return { ...node, value: "", substituted: "whole" };
+      }
       out += found.text;
       if (match[0] === node.value && !found.isDefault) substituted = "whole";
     }

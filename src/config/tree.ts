@@ -7,11 +7,8 @@ export interface ScalarNode {
   /** Offset of the first character in the text. */
   readonly at: number;
   readonly value: ScalarValue;
-  /**
-   * How the value came out of `${…}`: `whole` it is one variable or file, `part` it holds some text of its own or a
-   * default, `missing` there was nothing to put in, which was reported.
-   */
-  readonly substituted?: "whole" | "part" | "missing";
+  /** The value came out of `${…}`: `whole`, it is one variable or file; `part`, it holds text of its own or a default. */
+  readonly substituted?: "whole" | "part";
 }
 
 export interface ListNode {
@@ -43,6 +40,12 @@ const RESERVED = new Set(["__proto__", "constructor", "prototype"]);
 /** Whether a key is refused wherever it stands. */
 export function isReserved(key: string): boolean {
   return RESERVED.has(key);
+}
+
+/** A node with the path that leads to it. */
+export interface Place {
+  readonly node: TreeNode;
+  readonly path: Path;
 }
 
 /** A path as users write it: `routes[0].scopes`, `require["claims.org"]`. */

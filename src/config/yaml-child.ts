@@ -37,7 +37,7 @@ class Reader {
     const start = node?.range?.[0] ?? at;
     if (node === null || node === undefined) return { kind: "scalar", at: start, value: null };
     if (isAlias(node)) return this.#follow(node, start, depth, inAlias);
-    if (this.#tag(node, start)) return { kind: "scalar", at: start, value: null, substituted: "missing" };
+    if (this.#tag(node, start)) return { kind: "scalar", at: start, value: null };
     if ("anchor" in node && typeof node.anchor === "string") this.#anchors.set(node.anchor, node);
     if (isSeq(node)) {
       const items = node.items.map((item) => this.read(item as Node | null, start, depth + 1, inAlias));
@@ -89,7 +89,7 @@ class Reader {
           ? "an alias has to follow its anchor"
           : `more than ${MOST_ALIASES} aliases`;
       if (this.faults.length < 50) this.faults.push({ at, kind: "alias", message });
-      return { kind: "scalar", at, value: null, substituted: "missing" };
+      return { kind: "scalar", at, value: null };
     }
     return this.read(target, at, depth, true);
   }

@@ -7,8 +7,9 @@ import type { RoleTable } from "../../authz/policy.ts";
 import { isFieldName } from "../../core/fields.ts";
 import { SECRET_FILE, VARIABLE } from "../../core/wording.ts";
 import { apiKeyHeadersOption } from "../options.ts";
-import { type FieldsOf, type Place, readFields, readValue } from "../read.ts";
+import { type FieldsOf, readFields, readValue } from "../read.ts";
 import type { Report } from "../report.ts";
+import type { Place } from "../tree.ts";
 import { listEntries, partOf, rangeList } from "./entries.ts";
 import { checkRoles } from "./roles.ts";
 

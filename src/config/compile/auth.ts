@@ -4,8 +4,9 @@ import type * as z from "zod";
 import type { authOption } from "../../authn/options.ts";
 import { notYet } from "../../core/wording.ts";
 import type { AuthRule } from "../gateway-config.ts";
-import type { Field, Place } from "../read.ts";
+import type { Field } from "../read.ts";
 import type { Report } from "../report.ts";
+import type { Place } from "../tree.ts";
 import { partOf } from "./entries.ts";
 
 const LATER = ["session", "mtls"];

@@ -3,8 +3,10 @@
 import { type AddressRange, parseRange } from "../../core/address.ts";
 import { parseDuration, parseSize } from "../../core/units.ts";
 import { NAME, NAME_HINT } from "../../core/wording.ts";
-import { type Field, kindOf, type Place } from "../read.ts";
+import { kindOf } from "../issues.ts";
+import type { Field } from "../read.ts";
 import type { Report } from "../report.ts";
+import type { Place } from "../tree.ts";
 import { entryOf, isReserved, nodeAt } from "../tree.ts";
 
 /** One entry of a map whose keys are names that the user chose. */

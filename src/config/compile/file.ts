@@ -3,28 +3,20 @@
 import * as z from "zod";
 import { notYet } from "../../core/wording.ts";
 import type { CorsPolicy, GatewayConfig } from "../gateway-config.ts";
+import { kindOf, reportUnknownKey } from "../issues.ts";
 import { corsOption } from "../options.ts";
-import { kindOf, type Place, readValue, reportUnknownKey } from "../read.ts";
+import { readValue } from "../read.ts";
 import type { Report } from "../report.ts";
 import { FORMAT_VERSION, LATER, sections } from "../sections.ts";
 import { nearest } from "../suggest.ts";
-import type { MapEntry, MapNode, TreeNode } from "../tree.ts";
+import type { MapEntry, MapNode, Place, TreeNode } from "../tree.ts";
 import { compileApiKeyHeaders, compileApiKeys } from "./api-keys.ts";
 import { compileCors } from "./cors.ts";
 import { compileIdentity } from "./identity.ts";
 import { compileIssuers } from "./issuers.ts";
 import { compileRoles } from "./roles.ts";
 import { compileRoutes } from "./routes.ts";
-import {
-  compileDrain,
-  compileHealth,
-  compileListen,
-  compileLogs,
-  compilePaths,
-  compileRedis,
-  compileServerLimits,
-  compileTrustedProxies,
-} from "./server.ts";
+import { compileHealth, compilePaths, compileServer } from "./server.ts";
 import { checkUnused } from "./unused.ts";
 import { compileUpstreams } from "./upstreams.ts";
 
@@ -65,13 +57,9 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
   if (!report.failed) checkUnused(report, root, routes);
   return {
     file: report.file,
-    listen: compileListen(report, place("listen")),
+    ...compileServer(report, place),
     health,
-    trustedProxies: compileTrustedProxies(report, place("trustedProxies")),
-    limits: compileServerLimits(report, place("limits")),
     paths,
-    drain: compileDrain(report, place("drain")),
-    redis: compileRedis(report, place("redis")),
     issuers,
     apiKeys,
     apiKeyHeaders: keyHeaders,
@@ -80,7 +68,6 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
     identityNames: identity.names,
     upstreams: upstreams.policies,
     routes,
-    logs: compileLogs(report, place("logs")),
     legacyRateLimitHeaders: legacyHeaders(report, place("legacyRateLimitHeaders")),
   };
 }

@@ -4,8 +4,9 @@ import { isFieldName } from "../../core/fields.ts";
 import { endsHere, RequestFieldRules } from "../../upstream/field-rules.ts";
 import type { IdentityFact } from "../../upstream/identity.ts";
 import { identityShape } from "../options.ts";
-import { type Place, readFields } from "../read.ts";
+import { readFields } from "../read.ts";
 import type { Report } from "../report.ts";
+import type { Place } from "../tree.ts";
 import { parseClaimPath } from "./claim-path.ts";
 import { keyAtOf, partOf } from "./entries.ts";
 

@@ -11,8 +11,9 @@ import {
   parseSubject,
 } from "../../rate-limit/options.ts";
 import type { LimitPolicy } from "../../rate-limit/policy.ts";
-import type { Field, Place } from "../read.ts";
+import type { Field } from "../read.ts";
 import type { Report } from "../report.ts";
+import type { Place } from "../tree.ts";
 import { CLAIM_HINT, parseClaimPath } from "./claim-path.ts";
 import { partOf } from "./entries.ts";
 

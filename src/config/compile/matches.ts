@@ -4,8 +4,9 @@ import { canonicalPath, decodeSegment, type PathRules } from "../../core/request
 import { type PatternFault, parseMatchObject, parseMatchText } from "../../routing/pattern.ts";
 import type { RouteMatch } from "../../routing/policy.ts";
 import type { routeShape } from "../options.ts";
-import type { FieldsOf, Place } from "../read.ts";
+import type { FieldsOf } from "../read.ts";
 import type { Report } from "../report.ts";
+import type { Place } from "../tree.ts";
 import { partOf } from "./entries.ts";
 
 type RouteFields = FieldsOf<typeof routeShape>;

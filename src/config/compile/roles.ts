@@ -2,8 +2,9 @@
 
 import { roleShape } from "../../authz/options.ts";
 import type { RoleGrant, RoleTable } from "../../authz/policy.ts";
-import { type Field, type FieldsOf, type Place, readFields } from "../read.ts";
+import { type Field, type FieldsOf, readFields } from "../read.ts";
 import type { Report } from "../report.ts";
+import type { Place } from "../tree.ts";
 import { namedEntries, partOf } from "./entries.ts";
 
 type Declared = ReadonlyMap<string, FieldsOf<typeof roleShape>>;

@@ -21,14 +21,32 @@ import {
   redisShape,
   trustedProxiesOption,
 } from "../options.ts";
-import { type Place, readFields, readValue } from "../read.ts";
+import { readFields, readValue } from "../read.ts";
 import type { Report } from "../report.ts";
+import type { Place } from "../tree.ts";
 import { checkRange, durationOf, keyAtOf, listEntries, partOf, rangeAt, sizeOf } from "./entries.ts";
 
 const MOST_TIMEOUT_MS = 24 * 3_600_000;
 
+type ServerConfig = Pick<GatewayConfig, "listen" | "trustedProxies" | "limits" | "drain" | "redis" | "logs">;
+
+/** The sections that no other section refers to. */
+export function compileServer(
+  report: Report,
+  place: (name: keyof ServerConfig) => Place | undefined,
+): ServerConfig {
+  return {
+    listen: compileListen(report, place("listen")),
+    trustedProxies: compileTrustedProxies(report, place("trustedProxies")),
+    limits: compileServerLimits(report, place("limits")),
+    drain: compileDrain(report, place("drain")),
+    redis: compileRedis(report, place("redis")),
+    logs: compileLogs(report, place("logs")),
+  };
+}
+
 /** `listen`. */
-export function compileListen(report: Report, place: Place | undefined): readonly ListenAddress[] {
+function compileListen(report: Report, place: Place | undefined): readonly ListenAddress[] {
   if (place === undefined) return [{ host: "0.0.0.0", port: 8080 }];
   const isList = place.node.kind === "list";
   if (isList && readValue(report, place, notEmpty) === undefined) return [];
@@ -96,7 +114,7 @@ export function compileHealth(
 }
 
 /** `trustedProxies`. */
-export function compileTrustedProxies(report: Report, place: Place | undefined): readonly AddressRange[] {
+function compileTrustedProxies(report: Report, place: Place | undefined): readonly AddressRange[] {
   const values = place === undefined ? undefined : readValue(report, place, trustedProxiesOption);
   if (place === undefined || values === undefined) return [];
   const field = { ...place, value: values, present: true };
@@ -119,7 +137,7 @@ export function compileTrustedProxies(report: Report, place: Place | undefined):
 }
 
 /** `limits`. */
-export function compileServerLimits(report: Report, place: Place | undefined): ServerLimits {
+function compileServerLimits(report: Report, place: Place | undefined): ServerLimits {
   const fields = readFields(report, place ?? NOTHING, limitsShape);
   if (fields === undefined) return compileServerLimits(report, undefined);
   const limits: ServerLimits = {
@@ -171,7 +189,7 @@ export function compilePaths(report: Report, place: Place | undefined): GatewayC
 }
 
 /** `drain`. */
-export function compileDrain(report: Report, place: Place | undefined): GatewayConfig["drain"] {
+function compileDrain(report: Report, place: Place | undefined): GatewayConfig["drain"] {
   const fields = readFields(report, place ?? NOTHING, drainShape);
   if (fields === undefined) return { delayMs: 0, timeoutMs: 30_000 };
   const drain = { delayMs: durationOf(fields.delay, 0), timeoutMs: durationOf(fields.timeout, 30_000) };
@@ -181,7 +199,7 @@ export function compileDrain(report: Report, place: Place | undefined): GatewayC
 }
 
 /** `redis`. */
-export function compileRedis(report: Report, place: Place | undefined): RedisPolicy | undefined {
+function compileRedis(report: Report, place: Place | undefined): RedisPolicy | undefined {
   if (place === undefined) return undefined;
   if (place.node.kind === "scalar") {
     const url = readValue(report, place, redisOption);
@@ -208,7 +226,7 @@ function redisPolicy(report: Report, { node, path }: Place, url: string): RedisP
 const LOG_MEMBERS = new Set(["type", "time", "level", "msg", "requestId", "pid", "hostname"]);
 
 /** `logs`. */
-export function compileLogs(report: Report, place: Place | undefined): LogPolicy {
+function compileLogs(report: Report, place: Place | undefined): LogPolicy {
   const value = place === undefined ? {} : (readValue(report, place, logsOption) ?? {});
   const fields: Record<string, string> = {};
   for (const [name, text] of Object.entries(value.fields ?? {})) {

@@ -5,8 +5,9 @@ import { canonicalPath, STRICT_PATHS } from "../../core/request-target.ts";
 import { parseDuration } from "../../core/units.ts";
 import { type timeoutsOption, upstreamShape } from "../../upstream/options.ts";
 import type { UpstreamPolicy, UpstreamTimeouts } from "../../upstream/policy.ts";
-import { type Field, type Place, readFields, readValue } from "../read.ts";
+import { type Field, readFields, readValue } from "../read.ts";
 import type { Report } from "../report.ts";
+import type { Place } from "../tree.ts";
 import { namedEntries, partOf } from "./entries.ts";
 
 const DEFAULT_TIMEOUTS: UpstreamTimeouts = {
