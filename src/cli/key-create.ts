@@ -1,8 +1,10 @@
 // `gatewarden key create`: makes an API key, prints it once, and the line that lets the gateway know it.
 
 import { hash } from "node:crypto";
+import { EXPIRY_HINT, parseExpiry } from "../authn/api-key/expiry.ts";
 import { formatKey } from "../authn/api-key/format.ts";
 import { isScopeToken } from "../core/scope.ts";
+import { NAME, NAME_HINT } from "../core/wording.ts";
 
 export interface KeyCreateOptions {
   readonly id: string;
@@ -12,8 +14,6 @@ export interface KeyCreateOptions {
   readonly test?: boolean;
   readonly format: string;
 }
-
-const KEY_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 export function keyCreate(options: KeyCreateOptions): number {
   const fault = faultOf(options);
@@ -38,24 +38,24 @@ export function keyCreate(options: KeyCreateOptions): number {
   ${key}
 
 Line for gateway.yaml, under apiKeys:
-  - { id: ${entry.id}, hash: ${JSON.stringify(entry.hash)}, scopes: [${scopes.map(quoted).join(", ")}]${expires} }
+  - { id: ${quoted(entry.id)}, hash: ${JSON.stringify(entry.hash)}, scopes: [${scopes.map(quoted).join(", ")}]${expires} }
 `);
   return 0;
 }
 
-function quoted(scope: string): string {
-  return /^[A-Za-z0-9:._/-]+$/.test(scope) && !scope.endsWith(":") ? scope : JSON.stringify(scope);
+/** Text that YAML reads as this very text, within braces or brackets. */
+function quoted(text: string): string {
+  const plain = /^[A-Za-z][A-Za-z0-9:._/-]*$/.test(text) && !text.endsWith(":");
+  return plain && !/^(?:true|false|null)$/i.test(text) ? text : JSON.stringify(text);
 }
 
 function faultOf(options: KeyCreateOptions): string | undefined {
-  if (!KEY_ID.test(options.id))
-    return "--id: expected letters, digits, dots, dashes or underscores, at most 64";
+  if (!NAME.test(options.id)) return `--id: ${NAME_HINT}`;
   for (const scope of options.scopes.split(",")) {
     if (!isScopeToken(scope.trim()))
       return `--scopes: ${JSON.stringify(scope.trim())} is not a scope (RFC 6749 section 3.3)`;
   }
-  if (options.expires !== undefined && Number.isNaN(Date.parse(options.expires))) {
-    return "--expires: expected a date such as 2027-01-31";
-  }
+  if (options.expires !== undefined && parseExpiry(options.expires) === undefined)
+    return `--expires: ${EXPIRY_HINT}`;
   return undefined;
 }

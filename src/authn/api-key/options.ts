@@ -2,11 +2,11 @@
 
 import * as z from "zod";
 import { NAME, NAME_HINT, notYet, SECRET_FILE, VARIABLE } from "../../core/wording.ts";
+import { EXPIRY, EXPIRY_HINT } from "./expiry.ts";
 
 /** Form of a stored key: the SHA-256 of the whole key. */
 export const KEY_HASH = /^sha256:[0-9a-f]{64}$/i;
 
-const DATE = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
 const token = z.string().regex(/^[\x21-\x7e]{1,256}$/, "expected printable ASCII without spaces");
 
 export const apiKeyShape = {
@@ -37,10 +37,7 @@ export const apiKeyShape = {
     .optional(),
   expires: z
     .string()
-    .regex(
-      DATE,
-      "expected a date such as 2027-01-31, or a date-time with its offset such as 2027-01-31T12:00:00Z",
-    )
+    .regex(EXPIRY, EXPIRY_HINT)
     .describe("From this moment the key is refused; a date means 00:00 UTC of that day")
     .optional(),
   enabled: z.boolean().describe("false: the key is known but refused").optional(),
