@@ -4,27 +4,20 @@ import * as z from "zod";
 import type { AddressRange } from "../../core/address.ts";
 import { canonicalPath, type PathRules } from "../../core/request-target.ts";
 import { logsOption } from "../../telemetry/options.ts";
-import type {
-  GatewayConfig,
-  ListenAddress,
-  LogPolicy,
-  RedisPolicy,
-  ServerLimits,
-} from "../gateway-config.ts";
+import type { GatewayConfig, ListenAddress, LogPolicy, ServerLimits } from "../gateway-config.ts";
 import {
   drainShape,
   healthOption,
   limitsShape,
   listenerOption,
   pathsShape,
-  redisOption,
-  redisShape,
   trustedProxiesOption,
 } from "../options.ts";
 import { readFields, readValue } from "../read.ts";
 import type { Report } from "../report.ts";
 import type { Place } from "../tree.ts";
 import { checkRange, durationOf, keyAtOf, listEntries, partOf, rangeAt, sizeOf } from "./entries.ts";
+import { compileRedis } from "./redis.ts";
 
 const MOST_TIMEOUT_MS = 24 * 3_600_000;
 
@@ -196,30 +189,6 @@ function compileDrain(report: Report, place: Place | undefined): GatewayConfig["
   checkRange(report, fields.delay, drain.delayMs, [0, MOST_TIMEOUT_MS], "expected at most 24h");
   checkRange(report, fields.timeout, drain.timeoutMs, [0, MOST_TIMEOUT_MS], "expected at most 24h");
   return drain;
-}
-
-/** `redis`. */
-function compileRedis(report: Report, place: Place | undefined): RedisPolicy | undefined {
-  if (place === undefined) return undefined;
-  if (place.node.kind === "scalar") {
-    const url = readValue(report, place, redisOption);
-    return typeof url === "string" ? redisPolicy(report, place, url) : undefined;
-  }
-  const fields = readFields(report, place, redisShape);
-  if (fields?.url.value === undefined) return undefined;
-  const policy = redisPolicy(report, fields.url, fields.url.value);
-  const timeoutMs = durationOf(fields.timeout, 50);
-  checkRange(report, fields.timeout, timeoutMs, [1, 10_000], "expected 1ms to 10s");
-  return policy === undefined ? undefined : { ...policy, prefix: fields.prefix.value ?? "gw", timeoutMs };
-}
-
-function redisPolicy(report: Report, { node, path }: Place, url: string): RedisPolicy | undefined {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === "") {
-    report.add(node.at, path, "value_invalid", "expected a URL such as redis://host:6379/0 or rediss://…");
-    return undefined;
-  }
-  return { url, prefix: "gw", timeoutMs: 50 };
 }
 
 // Members that every log line has by itself.

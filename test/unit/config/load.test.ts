@@ -220,6 +220,16 @@ routes:
   });
 });
 
+test("★Y03 50 KiB of nesting is refused at once, however often it is loaded", async () => {
+  for (const text of ["[".repeat(51_200), "{a: ".repeat(12_800)]) {
+    for (let round = 0; round < 5; round++) {
+      const started = performance.now();
+      expect(said(await inspect(`a: ${text}`))).toEqual([expect.stringMatching(/^1:\d+ yaml_too_complex$/)]);
+      expect(performance.now() - started).toBeLessThan(500);
+    }
+  }
+});
+
 test("★Y05 no beginning of a file that was cut opens a route or drops its guard", async () => {
   const cuts = Array.from({ length: 24 }, (_, index) => REFERENCE.length - 1 - index * 9);
   const inspections = await Promise.all(cuts.map((cut) => inspect(REFERENCE.slice(0, cut), { env: ENV })));
