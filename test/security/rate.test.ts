@@ -170,43 +170,31 @@ describe("behind a trusted proxy", () => {
   });
 });
 
-describe("with Redis", () => {
-  const prefix = `sec-${process.pid}-${Math.floor(performance.now())}`;
-  let proxy: FaultProxy;
-  let rig: Rig;
-  let twin: Rig;
+describe("two gateways with one Redis", () => {
+  const prefix = `sec-two-${process.pid}-${Math.floor(performance.now())}`;
+  let rigs: readonly Rig[] = [];
 
   beforeAll(async () => {
-    const url = new URL(inject("redisUrl"));
-    proxy = await startFaultProxy({ host: url.hostname, port: Number(url.port) });
-    url.port = String(proxy.port);
+    // A deadline that no busy machine misses, and no admission without Redis: what is counted is the counter's doing.
     const options = {
-      sections: `redis: { url: "${url.href.replace("localhost", "127.0.0.1")}", prefix: ${prefix}, timeout: 50ms }`,
+      sections: `redis: { url: "${inject("redisUrl")}", prefix: ${prefix}, timeout: 5s }`,
       routes: `
-  - { match: /exact/*, to: app, public: true, limit: { rate: 50/h, per: route, name: exact } }
-  - { match: /local/*, to: app, public: true, limit: { rate: 100/h, per: route, onStoreFailure: local } }
-  - { match: /deny/*, to: app, public: true, limit: { rate: 100/h, per: route, onStoreFailure: deny } }
-  - { match: /allow/*, to: app, public: true, limit: { rate: 100/h, per: route, onStoreFailure: allow } }
+  - { match: /exact/*, to: app, public: true, limit: { rate: 50/h, per: route, name: exact, onStoreFailure: deny } }
 `,
     };
-    rig = await startRig(options);
-    twin = await startRig(options);
+    rigs = [await startRig(options), await startRig(options)];
   });
   afterAll(async () => {
-    await rig?.stop();
-    await twin?.stop();
-    await proxy?.stop();
+    for (const rig of rigs) await rig.stop();
   });
 
-  test("★Q06 two gateways under a burst admit the limit together, exactly", async () => {
-    const answers = await Promise.all(
-      Array.from({ length: 160 }, (_, index) => (index % 2 === 0 ? rig : twin).call("/exact/x")),
-    );
-    expect(admitted(answers.map((one) => one.status))).toBe(50);
-    expect(answers.filter((one) => one.status === 429).length).toBe(110);
+  test("★Q06 under a burst they admit the limit together, exactly", async () => {
+    const calls = Array.from({ length: 160 }, (_, index) => rigs[index % 2]?.call("/exact/x"));
+    const list = (await Promise.all(calls)).map((one) => one?.status ?? 0);
+    expect([admitted(list), list.filter((status) => status === 429).length]).toEqual([50, 110]);
   });
 
-  test("★Q07 every key in Redis ends by itself", async () => {
+  test("★Q07 every key that they leave in Redis ends by itself", async () => {
     const redis = new Redis(inject("redisUrl"), { lazyConnect: true });
     await redis.connect();
     const keys = await redis.keys(`${prefix}*`);
@@ -214,6 +202,30 @@ describe("with Redis", () => {
     redis.disconnect();
     expect(keys.length).toBeGreaterThan(0);
     expect(keys.filter((_, index) => (lives[index] ?? -1) < 0)).toEqual([]);
+  });
+});
+
+describe("with a Redis that fails", () => {
+  let proxy: FaultProxy;
+  let rig: Rig;
+
+  beforeAll(async () => {
+    const url = new URL(inject("redisUrl"));
+    proxy = await startFaultProxy({ host: url.hostname, port: Number(url.port) });
+    url.hostname = "127.0.0.1";
+    url.port = String(proxy.port);
+    rig = await startRig({
+      sections: `redis: { url: "${url.href}", prefix: sec-faults-${process.pid}, timeout: 50ms }`,
+      routes: `
+  - { match: /local/*, to: app, public: true, limit: { rate: 1000/h, per: route, onStoreFailure: local } }
+  - { match: /deny/*, to: app, public: true, limit: { rate: 1000/h, per: route, onStoreFailure: deny } }
+  - { match: /allow/*, to: app, public: true, limit: { rate: 1000/h, per: route, onStoreFailure: allow } }
+`,
+    });
+  });
+  afterAll(async () => {
+    await rig?.stop();
+    await proxy?.stop();
   });
 
   const faults = [
@@ -228,19 +240,23 @@ describe("with Redis", () => {
   )("%s while Redis %s each route does what it says, in time, and recovers by itself", async (_, __, fault) => {
     await proxy.set(fault, fault.kind === "refuse" || fault.kind === "reset" ? "drop" : "keep");
     const wanted = { "/local/x": 200, "/allow/x": 200, "/deny/x": 503 } as const;
-    for (let round = 0; round < 3; round++) {
+    const times: number[] = [];
+    for (let round = 0; round < 5; round++) {
       for (const [target, status] of Object.entries(wanted)) {
         const started = performance.now();
         const answer = await rig.call(target);
         expect([target, answer.status]).toEqual([target, status]);
-        // The deadline of 50 ms, and what the machine adds.
-        expect(performance.now() - started).toBeLessThan(150);
+        times.push(performance.now() - started);
         if (status === 503) {
           expect(answer.json.code).toBe("limiter_unavailable");
           expect(Number(answer.header("retry-after"))).toBeGreaterThan(0);
         } else expect(answer.header("ratelimit-mode")).toBeDefined();
       }
     }
+    // The deadline of 50 ms and a little; a busy machine may hold up a few, and none for long.
+    times.sort((a, b) => a - b);
+    expect(times[times.length >> 1]).toBeLessThan(100);
+    expect(times.at(-1)).toBeLessThan(1_000);
     await expectAlive(rig);
     const back = performance.now();
     await proxy.set({ kind: "none" }, "drop");
