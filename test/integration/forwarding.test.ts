@@ -65,8 +65,9 @@ limits: { body: ${BODY_LIMIT}B }
 apiKeys:
   - { id: caller, value: "\${CALLER_KEY}", scopes: [read] }
 upstreams:
-  app: { url: "${upstream.url}", ${short} }
-  raw: { url: "${raw.url}", ${short} }
+  app: "${upstream.url}"
+  hasty: { url: "${upstream.url}", ${short} }
+  raw: { url: "${raw.url}", timeouts: { idle: 400ms } }
   based: "${upstream.url}/base/v1"
   keep: { url: "${upstream.url}", hostHeader: keep }
   fixed: { url: "${upstream.url}", hostHeader: internal.example.com }
@@ -74,6 +75,7 @@ upstreams:
   stuck: { url: "http://127.0.0.1:${stuck.port}", ${short} }
 routes:
   - { match: /app/*, to: app, public: true }
+  - { match: /hasty/*, to: hasty, public: true }
   - { match: /raw/*, to: raw, public: true }
   - { match: /keyed/*, to: app, auth: [apiKey], scopes: [read] }
   - { match: /strip/me/*, to: app, public: true, stripPrefix: /strip/me }
@@ -418,7 +420,7 @@ describe("an upstream that fails", () => {
   test.each([
     ["refuses the connection", "/dead/x", 502, "upstream_unreachable", "connection_refused"],
     ["never accepts the connection", "/stuck/x", 504, "upstream_timeout", "connect_timeout"],
-    ["never begins its answer", "/app/silent", 504, "upstream_timeout", "headers_timeout"],
+    ["never begins its answer", "/hasty/silent", 504, "upstream_timeout", "headers_timeout"],
     ["takes longer than the route's total", "/total/silent", 504, "upstream_timeout", "total_timeout"],
   ])("because it %s is answered for: %s is %i %s", async (_, path, status, code, reason) => {
     upstream.handler = (request) => void request.resume();

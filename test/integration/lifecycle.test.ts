@@ -149,7 +149,7 @@ describe("the end", () => {
     "SIGTERM",
     "SIGINT",
   ] as const)("by %s lets requests finish, ends event streams cleanly, cuts what is too slow, exits with 0", async (signal) => {
-    const one = await start("drain: { delay: 0s, timeout: 600ms }");
+    const one = await start("drain: { delay: 0s, timeout: 1s }");
     const events = await openEvents(one);
     const cut = fetch(`${one.url}/public/silent`).then(
       (response) => response.status,
@@ -173,12 +173,12 @@ describe("the end", () => {
   });
 
   test("says not ready at once and takes new connections until the delay is over, then none", async () => {
-    const one = await start("drain: { delay: 500ms, timeout: 2s }");
+    const one = await start("drain: { delay: 1200ms, timeout: 2s }");
     const held = fetch(`${one.url}/public/x`);
     await held;
     const ended = one.signal("SIGTERM");
     let answer = await fetch(`${one.url}/readyz`, { headers: { Connection: "close" } });
-    for (const deadline = performance.now() + 300; answer.status === 200 && performance.now() < deadline; )
+    for (const deadline = performance.now() + 600; answer.status === 200 && performance.now() < deadline; )
       answer = await fetch(`${one.url}/readyz`, { headers: { Connection: "close" } });
     expect([answer.status, await answer.json()]).toEqual([503, { status: "not_ready", notes: ["draining"] }]);
     expect((await fetch(`${one.url}/healthz`)).status).toBe(200);
@@ -197,7 +197,7 @@ describe("the end", () => {
     const started = performance.now();
     one.child.kill("SIGTERM");
     expect(await ended).toBe(130);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(performance.now() - started).toBeLessThan(5_000);
     expect(await cut).toBe("cut");
   });
 });
