@@ -1,10 +1,10 @@
 // What all requests of one running gateway share: the policy in force, the plans of its routes, the log, and who is in flight.
 
-import { randomBytes } from "node:crypto";
 import type { Emit } from "../core/events.ts";
 import type { Policy } from "../pipeline/decide.ts";
 import type { CompiledRoute, Decision } from "../pipeline/decision.ts";
 import { type GatewayLog, loggedPath } from "../telemetry/log.ts";
+import { RequestIds } from "./request-ids.ts";
 import type { RoutePlan } from "./route-plan.ts";
 
 export interface EdgeOptions {
@@ -40,8 +40,7 @@ export class EdgeState {
   readonly tunnels = new Set<Cuttable>();
   draining = false;
   readonly #options: EdgeOptions;
-  readonly #instance = `${randomBytes(8).toString("hex")}-`;
-  #requests = 0;
+  readonly #ids = new RequestIds();
 
   constructor(options: EdgeOptions) {
     this.#options = options;
@@ -57,10 +56,9 @@ export class EdgeState {
     for (const run of this.runs) run.closeAfter();
   }
 
-  /** Unique over all instances and restarts, and cheap: 16 random characters of this process and a count. */
+  /** Unique over all instances and restarts, cheap to make, and without a count that tells strangers of the traffic. */
   newRequestId(): string {
-    this.#requests += 1;
-    return this.#instance + this.#requests.toString(36);
+    return this.#ids.next();
   }
 
   /** Every compiled route has a plan; the composition root makes both from one list. */
