@@ -1,3 +1,5 @@
+// Compiles `issuers`: which algorithms fit, and who the tokens are for.
+
 import { algorithmsFault, isSymmetric } from "../../authn/jwt/algorithms.ts";
 import { issuerShape } from "../../authn/jwt/options.ts";
 import type { ClaimNames, IssuerPolicy } from "../../authn/jwt/policy.ts";
