@@ -160,6 +160,8 @@ function layerFaults(path: string, { files, packages }: Imports, sources: Source
     else if (other !== room && !below)
       faults.push(`${path}: ${room} (floor ${floor}) imports ${target} (floor ${FLOORS[other]})`);
   }
+  // A declaration file describes a package and uses nothing.
+  if (path.endsWith(".d.ts")) return faults;
   for (const specifier of packages) {
     const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
     const home = SINGLE_IMPORTERS[name];
