@@ -74,7 +74,7 @@ describe("a warm key set", () => {
     const started = performance.now();
     const stranger = makeKey("ES256", "first");
     expect(await call(signToken(rig.claims(), stranger))).toBe(401);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(1_500);
   });
 });
 

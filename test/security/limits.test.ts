@@ -107,7 +107,7 @@ runCases(
       title: "refuses a stranger without waiting for the body",
       bytes: requestBytes({ method: "POST", target: "/api/x", headers: { "Content-Length": "50000" } }),
       expect: { status: 401, upstream: "untouched" },
-      also: ({ elapsedMs }) => expect(elapsedMs).toBeLessThan(300),
+      also: ({ elapsedMs }) => expect(elapsedMs).toBeLessThan(1_000),
     },
     {
       id: "★L02",
@@ -204,7 +204,9 @@ describe("many at once", () => {
       await sleep(5);
     }
     expect(statuses).toEqual(new Set([200]));
-    expect(times.sort((a, b) => a - b)[95]).toBeLessThan(150);
+    times.sort((a, b) => a - b);
+    expect(times[50]).toBeLessThan(100);
+    expect(times[95]).toBeLessThan(500);
     for (const { responses, end, elapsedMs } of await Promise.all(slow)) {
       expect([0, 400, 408]).toContain(responses[0]?.status ?? 0);
       expect(end).not.toBe("open");

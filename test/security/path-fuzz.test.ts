@@ -173,9 +173,12 @@ test("P20 a path made to be slow is judged within milliseconds", () => {
     `/${"%c3%a9".repeat(3_000)}`,
   ];
   for (const raw of slow) {
-    const started = performance.now();
-    const canonical = canonicalise(raw, "rig.test");
-    if (canonical.ok) table.match({ method: "GET", ...canonical.value, authority: "", fields: none });
-    expect(performance.now() - started).toBeLessThan(25);
+    const times = [1, 2, 3].map(() => {
+      const started = performance.now();
+      const canonical = canonicalise(raw, "rig.test");
+      if (canonical.ok) table.match({ method: "GET", ...canonical.value, authority: "", fields: none });
+      return performance.now() - started;
+    });
+    expect(Math.min(...times)).toBeLessThan(5);
   }
 });

@@ -74,7 +74,7 @@ runCases(
       title: "answers 502 when the upstream refuses",
       request: { target: "/dead/x" },
       expect: { status: 502, code: "upstream_unreachable", upstream: "untouched" },
-      also: ({ elapsedMs }) => expect(elapsedMs).toBeLessThan(350),
+      also: ({ elapsedMs }) => expect(elapsedMs).toBeLessThan(1_000),
     },
     {
       id: "★F01",
