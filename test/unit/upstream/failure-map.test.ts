@@ -56,6 +56,11 @@ test("a bundle of errors means what its first one means", () => {
   );
 });
 
+test("an answer that breaks the protocol is invalid, though its connection is lost with it", () => {
+  const error = Object.assign(new Error("bad upgrade"), { code: "UND_ERR_SOCKET" });
+  expect(failureOf(error)).toMatchObject({ code: "upstream_invalid", reason: "protocol_error" });
+});
+
 test("a port on which nobody listens is refused", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
