@@ -17,7 +17,7 @@ afterEach(async () => {
   const old = rig;
   rig = undefined;
   if (old === undefined) return;
-  if (old.gateway.alive()) await old.gateway.kill();
+  await old.gateway.kill();
   await old.recorder.stop();
   await old.issuerA.stop();
 });

@@ -378,6 +378,26 @@ runCases(
   ],
 );
 
+runCases(
+  () => rig,
+  [
+    {
+      id: "F04",
+      title: "sends a POST without a body once, although its connection was reset",
+      request: { method: "POST", target: "/public/x" },
+      answer: ({ socket }) => void socket.resetAndDestroy(),
+      expect: { status: 502, code: "upstream_unreachable", upstream: 1 },
+    },
+    {
+      id: "F04",
+      title: "sends a GET at most twice when its connection is reset each time",
+      request: { target: "/public/x" },
+      answer: ({ socket }) => void socket.resetAndDestroy(),
+      expect: { status: 502, code: "upstream_unreachable", upstream: 2 },
+    },
+  ],
+);
+
 test("F21 an answer that comes before the body was read reaches the client, or a 502 does", async () => {
   const bytes = requestBytes({ method: "POST", target: "/hasty/x", body: Buffer.alloc(3_000_000, 0x62) });
   const statuses: number[] = [];
