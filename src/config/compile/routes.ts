@@ -57,6 +57,7 @@ export function compileRoutes(
     report.add(places.routes.node.at, places.routes.path, "list_empty", "at least one route is needed");
   }
   const compiler = new RouteCompiler(report, defaults, surroundings);
+  compiler.checkDefaults();
   const compiled = entries.flatMap((entry) => compiler.compile(entry));
   compiler.finish(compiled);
   return compiled.map(({ policy }) => policy);
@@ -106,6 +107,21 @@ class RouteCompiler {
       forwardCredentials: this.#own(fields, "forwardCredentials").value ?? false,
     };
     return [{ policy, matches }];
+  }
+
+  /** Judges `defaults` by itself, since every route may have said otherwise. */
+  checkDefaults(): void {
+    const report = this.#report;
+    const { auth, scopes, roles, limit, cors, headers, timeouts, ips } = this.#defaults;
+    compileAuth(report, auth, this.#around.verifiers);
+    const none = { ...scopes, value: undefined, present: false };
+    compileAuthz(report, { scopes, roles, require: none }, this.#around.roles, new Set());
+    for (const one of compileLimits(report, limit)) this.#shared.add(one);
+    compileCors(report, cors, this.#around.keyHeaders);
+    compileEdits(report, headers, "request", this.#reserved);
+    compileEdits(report, headers, "response", new Set());
+    compileTimeouts(report, timeouts);
+    compileIps(report, ips);
   }
 
   /** What can only be judged with all routes known. */
