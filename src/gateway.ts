@@ -195,10 +195,7 @@ export class Gateway {
 
   #plans(routes: readonly CompiledRoute[]): ReadonlyMap<CompiledRoute, RoutePlan> {
     const config = this.#config;
-    const rules = new RequestFieldRules(
-      config.identity.map(([header]) => header),
-      ["authorization", ...config.apiKeyHeaders],
-    );
+    const rules = new RequestFieldRules(config.identityNames, ["authorization", ...config.apiKeyHeaders]);
     const identity = new IdentityFields(config.identity);
     for (const upstream of config.upstreams) {
       this.#connections.set(upstream.name, {

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { formatDiagnostics } from "../config/diagnostics.ts";
 import { loadConfig } from "../config/load.ts";
 import { GatewayFailure } from "../core/failure.ts";
-import { Gateway } from "../gateway.ts";
+import type { Gateway } from "../gateway.ts";
 
 /**
  * Loads `file`, serves, and resolves with the exit code: 0 after an orderly end, 1 when the file is invalid or the
@@ -14,12 +14,13 @@ export async function serve(
   file: string,
   onListening: (addresses: readonly AddressInfo[]) => void | Promise<void> = () => {},
 ): Promise<number> {
-  const loaded = await loadConfig(file, process.env);
+  // The file is parsed by a child process; the gateway's own code is loaded in the meantime.
+  const [loaded, code] = await Promise.all([loadConfig(file, process.env), import("../gateway.ts")]);
   if (!loaded.ok) {
     process.stderr.write(formatDiagnostics(loaded.error, "text", process.stderr.isTTY === true));
     return 1;
   }
-  const gateway = await Gateway.create(loaded.value);
+  const gateway = await code.Gateway.create(loaded.value);
   const ended = untilSignal(gateway);
   try {
     await onListening(await gateway.start());
