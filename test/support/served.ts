@@ -15,14 +15,20 @@ export interface Served {
   closed(): Promise<{ readonly text: string; readonly orderly: boolean }>;
 }
 
-/** Sends `head` (a request head without its last empty line) and hands over both sides; `close` ends everything. */
-export async function serve(head: string): Promise<Served & { close(): void }> {
+/**
+ * Sends `head` (a request head without its last empty line) and hands over both sides; `close` ends everything.
+ * With `allowHalfOpen` the client can go on sending after the server ended its side.
+ */
+export async function serve(
+  head: string,
+  { allowHalfOpen = false } = {},
+): Promise<Served & { close(): void }> {
   const server = createServer({ keepAliveTimeout: 1_000 });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as { port: number };
   const request = once(server, "request") as Promise<[IncomingMessage, ServerResponse]>;
-  const client = connect(port, "127.0.0.1");
+  const client = connect({ port, host: "127.0.0.1", allowHalfOpen });
   let text = "";
   let failed = false;
   let ended = false;

@@ -100,6 +100,15 @@ describe("an answer to a bare socket", () => {
     client.destroy();
   });
 
+  test("holds no socket of a client that doesn't read", async () => {
+    const [client, served] = await connected(true);
+    client.on("error", () => undefined).pause();
+    writeToSocket(served, { ...ANSWER, body: "x".repeat(20_000_000) });
+    await once(served, "close");
+    expect(served.bytesWritten).toBeGreaterThan(0);
+    client.destroy();
+  });
+
   test("survives a client that resets", async () => {
     const [client, served] = await connected();
     client.resetAndDestroy();

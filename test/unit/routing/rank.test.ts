@@ -57,6 +57,12 @@ describe("two routes", () => {
       true,
     ],
     [
+      "with different values of one query parameter",
+      match("/a", { query: [{ name: "v", value: "1" }] }),
+      match("/a", { query: [{ name: "v", value: "2" }] }),
+      false,
+    ],
+    [
       "with a field and a query parameter",
       { ...match("/a"), ...version("1") },
       match("/a", { query: [{ name: "v", value: "2" }] }),
