@@ -28,6 +28,27 @@ export function connectionOf(socket: Socket): Connection {
 }
 
 /**
+ * Reads on what is left of a body whose answer is complete already, within small bounds: then the connection lives on.
+ * A longer rest costs the connection; cutting it at once could cost the client the answer.
+ */
+export function readRest(incoming: IncomingMessage): void {
+  const { socket } = incoming;
+  const connection = connectionOf(socket);
+  connection.closing = true;
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  let left = LINGER_BYTES;
+  incoming.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) socket.destroy();
+  });
+  incoming.once("end", () => {
+    clearTimeout(timer);
+    connection.closing = false;
+  });
+  incoming.resume();
+}
+
+/**
  * Lets the connection end after the answer under way: what the client still sends is read and dropped within small
  * bounds and never parsed as another request.
  */

@@ -11,7 +11,7 @@ import { loggedPath } from "../telemetry/log.ts";
 import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
 import { RequestBody } from "../upstream/request-body.ts";
 import { isLoop, requestFields } from "../upstream/request-fields.ts";
-import { closeAfterAnswer, connectionOf } from "./connection.ts";
+import { closeAfterAnswer, connectionOf, readRest } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
 import { ownFields } from "./own-fields.ts";
 import { renderRefusal } from "./refusal.ts";
@@ -272,7 +272,7 @@ export class Run {
       this.#exchange?.abort();
     } else if (!this.#answered && !this.#incoming.complete) {
       // The upstream answered before it had read the whole body; the rest must not be taken for another request.
-      this.#incoming.socket.destroy();
+      readRest(this.#incoming);
     }
     this.#log();
   }

@@ -1,6 +1,6 @@
 // The listeners of the traffic port: Node's server with every bound set, its events, and its end.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
@@ -143,10 +143,7 @@ export class EdgeServer {
 
   #onClientError(error: Error, socket: Duplex): void {
     const denial = denialOfParserError(error, this.#bounds.urlBytes);
-    // An answer under way can't be followed by another one; a reset is the only honest end.
-    const busy =
-      "_httpMessage" in socket && socket._httpMessage !== null && socket._httpMessage !== undefined;
-    if (denial === undefined || busy || !socket.writable) {
+    if (denial === undefined || !socket.writable || !canBeAnswered(socket)) {
       socket.destroy();
       return;
     }
@@ -180,6 +177,16 @@ export class EdgeServer {
       ended: denial.reason,
     });
   }
+}
+
+/**
+ * Whether an error on this connection can still be told: nothing is being answered, or the request that failed is the
+ * one being answered and no byte of its answer has left. Otherwise a reset is the only honest end.
+ */
+function canBeAnswered(socket: Duplex): boolean {
+  const answer = "_httpMessage" in socket ? socket._httpMessage : undefined;
+  if (!(answer instanceof ServerResponse)) return true;
+  return !answer.headersSent && !answer.req.complete;
 }
 
 /** Whether the target names one of the gateway's own paths, letter by letter, and the Host is one that Hono can read. */
