@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Case, expectAlive, runCases } from "../support/cases.ts";
-import { exchange, RawConnection } from "../support/raw-client.ts";
+import { RawConnection } from "../support/raw-client.ts";
 import { chunk } from "../support/recorder.ts";
 import { type Rig, requestBytes, startRig } from "../support/rig.ts";
 
@@ -188,18 +188,19 @@ runCases(
 
 describe("many at once", () => {
   test("★L01 a hundred clients that send their head a byte at a time are cut, and nobody else notices", async () => {
+    const one = await startRig({ sections: "limits: { headerTimeout: 400ms, requestTimeout: 20s }" });
+    const head = [
+      `GET /public/x HTTP/1.1\r\n${HOST}`,
+      ...Array.from({ length: 30 }, () => ["X", 150]).flat(),
+    ];
     const slow = Array.from({ length: 100 }, () =>
-      exchange(
-        rig.port,
-        [`GET /public/x HTTP/1.1\r\n${HOST}`, ...Array.from({ length: 20 }, () => ["X", 150]).flat()],
-        { untilClose: true, timeoutMs: 4_000 },
-      ),
+      one.exchange(head, { untilClose: true, responses: 0, timeoutMs: 1_000 }),
     );
     const times: number[] = [];
     const statuses = new Set<number>();
     for (let index = 0; index < 100; index++) {
       const started = performance.now();
-      statuses.add((await rig.call("/public/legitimate")).status);
+      statuses.add((await one.call("/public/legitimate")).status);
       times.push(performance.now() - started);
       await sleep(5);
     }
@@ -207,13 +208,13 @@ describe("many at once", () => {
     times.sort((a, b) => a - b);
     expect(times[50]).toBeLessThan(100);
     expect(times[95]).toBeLessThan(500);
-    for (const { responses, end, elapsedMs } of await Promise.all(slow)) {
+    for (const { responses, end } of await Promise.all(slow)) {
       expect([0, 400, 408]).toContain(responses[0]?.status ?? 0);
+      // Long before the bytes were all sent, had anybody waited for them.
       expect(end).not.toBe("open");
-      // Header timeout of 500 ms and one interval of the check.
-      expect(elapsedMs).toBeLessThan(3_500);
     }
-    await expectAlive(rig);
+    await expectAlive(one);
+    await one.stop();
   });
 
   test("L07 connections above the cap are refused and the cap is free again when they end", async () => {

@@ -129,8 +129,9 @@ export class RawConnection {
   async send(bytes: Bytes): Promise<void> {
     const parts = typeof bytes === "string" || Buffer.isBuffer(bytes) ? [bytes] : bytes;
     for (const part of parts) {
+      if (!this.socket.writable) return;
       if (typeof part === "number") await sleep(part);
-      else if (this.socket.writable) this.socket.write(latin1(part));
+      else this.socket.write(latin1(part));
     }
   }
 
