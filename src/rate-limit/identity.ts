@@ -3,6 +3,7 @@
 
 import { hash } from "node:crypto";
 import { limitUnit } from "../core/address.ts";
+import { claimAt } from "../core/claims.ts";
 import { type Fields, lowerName } from "../core/fields.ts";
 import type { Principal } from "../core/principal.ts";
 import type { LimitPolicy, LimitSubject } from "./policy.ts";
@@ -62,17 +63,8 @@ function userIdentity(principal: Principal): string | undefined {
   return principal.keyId === undefined ? undefined : identity("key", principal.keyId);
 }
 
-function claimAt(principal: Principal, path: readonly string[]): unknown {
-  let value: unknown = principal.claims;
-  for (const name of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
-    value = (value as Readonly<Record<string, unknown>>)[name];
-  }
-  return value;
-}
-
 function claimIdentity(principal: Principal, path: readonly string[]): string | undefined {
-  const value = claimAt(principal, path);
+  const value = claimAt(principal.claims, path);
   const kind = typeof value;
   const countable = kind === "string" || kind === "number" || kind === "boolean";
   return countable ? identity("claim", kind, String(value)) : undefined;

@@ -1,5 +1,6 @@
 // The rules that a token's header and claims must meet, as pure functions: the time is an argument.
 
+import { claimAt } from "../../core/claims.ts";
 import type { IssuerPolicy } from "./policy.ts";
 import { isObject, type JsonObject } from "./strict-json.ts";
 
@@ -59,7 +60,7 @@ export function claimsFault(token: {
   return (
     audienceFault(payload.aud, policy.audience) ??
     kindFault(tokenType(header) === "at+jwt", payload) ??
-    subjectFault(valueAt(payload, policy.claims.subject)) ??
+    subjectFault(claimAt(payload, policy.claims.subject)) ??
     idFault(payload.jti) ??
     clientFault(payload, policy.clientId) ??
     timeFault(payload, policy.leewaySeconds, nowMs)
@@ -123,16 +124,6 @@ export function validity(payload: JsonObject, leewaySeconds: number): { fromMs: 
   const notBefore = Math.max(isDate(nbf) ? nbf : -Infinity, isDate(iat) ? iat : -Infinity);
   const end = isDate(exp) ? exp : -Infinity;
   return { fromMs: (notBefore - leewaySeconds) * 1000, untilMs: (end + leewaySeconds) * 1000 };
-}
-
-/** The value at a path of claim names, from the outside in; undefined when there is none. */
-export function valueAt(payload: JsonObject, path: readonly string[]): unknown {
-  let value: unknown = payload;
-  for (const name of path) {
-    if (!isObject(value)) return undefined;
-    value = value[name];
-  }
-  return value;
 }
 
 /** Whether `value` is text that can be carried on: not empty and without C0 and C1 control characters. */

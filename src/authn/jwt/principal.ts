@@ -1,8 +1,9 @@
 // Turns verified claims into a principal. A claim of the wrong type gives nothing; it is never coerced.
 
+import { claimAt } from "../../core/claims.ts";
 import type { Principal } from "../../core/principal.ts";
 import { isScopeToken, ScopeSet } from "../../core/scope.ts";
-import { isPlainText, valueAt } from "./claims.ts";
+import { isPlainText } from "./claims.ts";
 import type { IssuerPolicy } from "./policy.ts";
 import type { JsonObject } from "./strict-json.ts";
 
@@ -21,15 +22,15 @@ const EMAIL = /^[^@\s"]{1,256}@[^@\s"]{1,256}$/;
 /** The principal of claims that passed every check. The same object stands for the token as long as it is remembered. */
 export function toPrincipal(payload: JsonObject, policy: IssuerPolicy, grants: Grants): Principal {
   const names = policy.claims;
-  const roles = rolesOf(valueAt(payload, names.roles));
+  const roles = rolesOf(claimAt(payload, names.roles));
   const granted = grants(roles);
-  const tier = textOf(valueAt(payload, names.tier)) ?? granted.tier;
+  const tier = textOf(claimAt(payload, names.tier)) ?? granted.tier;
   const clientId = CLIENT_CLAIMS.map((name) => textOf(payload[name])).find((value) => value !== undefined);
-  const org = textOf(valueAt(payload, names.org));
-  const email = emailOf(valueAt(payload, names.email), payload);
+  const org = textOf(claimAt(payload, names.org));
+  const email = emailOf(claimAt(payload, names.email), payload);
   return Object.freeze({
     method: "jwt",
-    subject: String(valueAt(payload, names.subject)),
+    subject: String(claimAt(payload, names.subject)),
     issuer: policy.issuer,
     scopes: new ScopeSet([...claimedScopes(payload, names.scopes), ...granted.scopes]),
     roles,
@@ -43,7 +44,7 @@ export function toPrincipal(payload: JsonObject, policy: IssuerPolicy, grants: G
 }
 
 function claimedScopes(payload: JsonObject, path: readonly string[] | undefined): string[] {
-  if (path !== undefined) return scopesOf(valueAt(payload, path));
+  if (path !== undefined) return scopesOf(claimAt(payload, path));
   return SCOPE_CLAIMS.flatMap((name) => scopesOf(payload[name]));
 }
 

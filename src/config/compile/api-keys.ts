@@ -1,6 +1,7 @@
 // Compiles `apiKeys` and `apiKeyHeaders`. A key in plain text is refused: only its hash, or a reference to where it is.
 
 import { createHash } from "node:crypto";
+import { parseExpiry } from "../../authn/api-key/expiry.ts";
 import { apiKeyShape } from "../../authn/api-key/options.ts";
 import type { ApiKeyRecord } from "../../authn/api-key/policy.ts";
 import type { RoleTable } from "../../authz/policy.ts";
@@ -102,11 +103,8 @@ function compileHash(report: Report, entry: Place, { hash, value }: KeyFields): 
 
 function compileExpiry(report: Report, { expires }: KeyFields): number | undefined {
   if (expires.value === undefined) return undefined;
-  const time = Date.parse(expires.value);
-  const day = expires.value.slice(0, 10);
-  // Date.parse rolls some impossible days over (2027-02-30 becomes 2 March).
-  const exists = !Number.isNaN(time) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
-  if (exists) return time;
+  const time = parseExpiry(expires.value);
+  if (time !== undefined) return time;
   report.add(expires.node.at, expires.path, "value_invalid", "there is no such date");
   return undefined;
 }
