@@ -138,34 +138,38 @@ describe("hardship", () => {
     },
   );
 
-  test("★X06 a log reader that stops reading stops no request", async () => {
-    const one = await start({});
-    one.gateway.child.stdout?.pause();
-    const longPath = `/public/${"p".repeat(400)}`;
-    for (let round = 0; round < 60; round++) {
-      const answers = await Promise.all(
-        Array.from({ length: 20 }, () => one.call(longPath, { timeoutMs: 2_000 })),
-      );
-      expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
-    }
-    one.gateway.child.stdout?.resume();
-    await expectAlive(one);
-    expect(await one.gateway.signal("SIGTERM")).toBe(0);
-  });
+  for (const shellPipe of [true, false]) {
+    const what = shellPipe ? "pipe" : "socket pair";
 
-  test("★X06 a log reader that goes away takes nobody along", async () => {
-    const one = await start({});
-    one.gateway.child.stdout?.destroy();
-    one.gateway.child.stderr?.destroy();
-    for (let round = 0; round < 20; round++) {
-      const answers = await Promise.all(
-        Array.from({ length: 10 }, (_, index) => one.call(index % 2 === 0 ? "/public/x" : "/api/x")),
-      );
-      expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200, 401]));
-    }
-    await expectAlive(one);
-    expect(await one.gateway.signal("SIGTERM")).toBe(0);
-  });
+    test(`★X06 a log reader that stops reading its ${what} stops no request`, async () => {
+      const one = await start({ shellPipe });
+      one.gateway.output?.pause();
+      const longPath = `/public/${"p".repeat(400)}`;
+      for (let round = 0; round < 40; round++) {
+        const calls = Array.from({ length: 20 }, () => one.call(longPath, { timeoutMs: 2_000 }));
+        const statuses = (await Promise.all(calls)).map((answer) => answer.status);
+        expect(new Set(statuses)).toEqual(new Set([200]));
+      }
+      one.gateway.output?.resume();
+      await expectAlive(one);
+      expect(await one.gateway.signal("SIGTERM")).toBe(0);
+    });
+
+    test(`★X06 a log reader that closes its ${what} takes nobody along`, async () => {
+      const one = await start({ shellPipe });
+      one.gateway.output?.destroy();
+      one.gateway.child.stderr?.destroy();
+      for (let round = 0; round < 20; round++) {
+        const calls = Array.from({ length: 10 }, (_, index) =>
+          one.call(index % 2 === 0 ? "/public/x" : "/api/x"),
+        );
+        const statuses = (await Promise.all(calls)).map((answer) => answer.status);
+        expect(new Set(statuses)).toEqual(new Set([200, 401]));
+      }
+      await expectAlive(one);
+      expect(await one.gateway.signal("SIGTERM")).toBe(0);
+    });
+  }
 
   test.runIf(process.platform === "linux")(
     "★X07 a storm of aborted, refused and broken requests leaves no connection, no error line and little memory",

@@ -6,7 +6,9 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { makeFifo } from "./fifo.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const MAIN = join(ROOT, "src/cli/main.ts");
@@ -31,6 +33,8 @@ export interface GatewayOptions {
   readonly nodeArgs?: readonly string[];
   /** Most open file descriptors of the process; needs `prlimit` (util-linux). */
   readonly fileDescriptors?: number;
+  /** Standard output is a pipe as a shell's `|` makes it. */
+  readonly shellPipe?: boolean;
 }
 
 /** Result of a process that was expected to end by itself. */
@@ -52,14 +56,19 @@ async function makeFolder(yaml: string | Buffer, files: Readonly<Record<string, 
   return folder;
 }
 
-function launch(folder: string, args: readonly string[], options: GatewayOptions): ChildProcess {
+function launch(
+  folder: string,
+  args: readonly string[],
+  options: GatewayOptions,
+  stdout: "pipe" | number = "pipe",
+): ChildProcess {
   const env = { PATH: process.env.PATH ?? "", HOME: folder, ...options.env };
   const command = [NODE, ...(options.nodeArgs ?? []), MAIN, ...args];
   // prlimit replaces itself by the command, so that the process is still the gateway.
   if (options.fileDescriptors !== undefined)
     command.unshift("prlimit", `--nofile=${options.fileDescriptors}`);
   const [file = NODE, ...rest] = command;
-  return spawn(file, rest, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(file, rest, { cwd: folder, env, stdio: ["ignore", stdout, "pipe"] });
 }
 
 /** Runs `gatewarden ARGS` with gateway.yaml in its working folder and waits for its end (20 s at most). */
@@ -94,6 +103,8 @@ export async function runCli(
 export class TestGateway {
   readonly child: ChildProcess;
   readonly folder: string;
+  /** Reader of standard output. */
+  readonly output: Readable | null;
   /** Complete lines of standard output. */
   readonly stdout: string[] = [];
   stderr = "";
@@ -103,11 +114,12 @@ export class TestGateway {
   #parsed = 0;
   readonly #exited: Promise<unknown>;
 
-  constructor(child: ChildProcess, folder: string) {
+  constructor(child: ChildProcess, folder: string, output: Readable | null = child.stdout) {
     this.child = child;
+    this.output = output;
     this.folder = folder;
     this.#exited = once(child, "exit");
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    output?.setEncoding("utf8").on("data", (text: string) => {
       const lines = (this.#rest + text).split("\n");
       this.#rest = lines.pop() ?? "";
       this.stdout.push(...lines);
@@ -115,7 +127,7 @@ export class TestGateway {
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.stderr += text;
     });
-    child.stdout?.on("error", () => undefined);
+    output?.on("error", () => undefined);
     child.stderr?.on("error", () => undefined);
   }
 
@@ -224,7 +236,11 @@ export async function startGateway(
   options: GatewayOptions & { readonly untilReady?: boolean } = {},
 ): Promise<TestGateway> {
   const folder = await makeFolder(yaml, options.files ?? {});
-  const gateway = new TestGateway(launch(folder, ["start", "-c", "gateway.yaml"], options), folder);
+  const args = ["start", "-c", "gateway.yaml"];
+  const fifo = options.shellPipe === true ? makeFifo(folder) : undefined;
+  const child = launch(folder, args, options, fifo?.writer);
+  fifo?.handedOver();
+  const gateway = new TestGateway(child, folder, fifo?.reader);
   try {
     await gateway.ready(options.untilReady ?? true);
   } catch (error) {
