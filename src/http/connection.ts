@@ -12,9 +12,10 @@ export interface Connection {
 }
 
 // An answer that came early leaves part of a body unread; this much of it is read on, so that the client gets to see the
-// answer instead of a reset (RFC 9112 section 9.6).
+// answer instead of a reset (RFC 9112 section 9.6). A client that sends more is not read any further, and is cut when the
+// time is over: cut at once, it would see its write fail before it looks for the answer.
 const LINGER_BYTES = 256 * 1024;
-const LINGER_MS = 2_000;
+const LINGER_MS = 1_000;
 
 const connections = new WeakMap<Socket, Connection>();
 
@@ -29,18 +30,14 @@ export function connectionOf(socket: Socket): Connection {
 
 /**
  * Reads on what is left of a body whose answer is complete already, within small bounds: then the connection lives on.
- * A longer rest costs the connection; cutting it at once could cost the client the answer.
+ * A longer rest costs the connection, but not before the client had time to read the answer.
  */
 export function readRest(incoming: IncomingMessage): void {
   const { socket } = incoming;
   const connection = connectionOf(socket);
   connection.closing = true;
   const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  let left = LINGER_BYTES;
-  incoming.on("data", (chunk: Buffer) => {
-    left -= chunk.length;
-    if (left < 0) socket.destroy();
-  });
+  dropRest(incoming);
   incoming.once("end", () => {
     clearTimeout(timer);
     connection.closing = false;
@@ -53,13 +50,14 @@ export function readRest(incoming: IncomingMessage): void {
  * bounds and never parsed as another request.
  */
 export function closeAfterAnswer(incoming: IncomingMessage): void {
+  connectionOf(incoming.socket).closing = true;
+  dropRest(incoming);
+  lingerAtClose(incoming);
+}
+
+/** If the connection ends with the answer to this request, it ends so that a client that is still sending can read it. */
+export function lingerAtClose(incoming: IncomingMessage): void {
   const { socket } = incoming;
-  connectionOf(socket).closing = true;
-  let left = LINGER_BYTES;
-  incoming.on("data", (chunk: Buffer) => {
-    left -= chunk.length;
-    if (left < 0) socket.destroy();
-  });
   // Node ends the connection by this call once the answer is out; ending only the sending side lets the client read it.
   socket.destroySoon = () => {
     if (incoming.complete || socket.destroyed) {
@@ -71,4 +69,12 @@ export function closeAfterAnswer(incoming: IncomingMessage): void {
     incoming.once("end", () => socket.destroy());
     incoming.resume();
   };
+}
+
+function dropRest(incoming: IncomingMessage): void {
+  let left = LINGER_BYTES;
+  incoming.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) incoming.pause();
+  });
 }

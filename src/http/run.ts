@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Denial, deny } from "../core/denial.ts";
 import type { GatewayRequest } from "../core/request.ts";
 import { isPromise } from "../core/result.ts";
+import type { Arrival } from "../pipeline/arrival.ts";
 import { preflightFields } from "../pipeline/cors.ts";
 import { decide } from "../pipeline/decide.ts";
 import type { Decision, Forward, Refuse } from "../pipeline/decision.ts";
@@ -11,7 +12,7 @@ import { loggedPath } from "../telemetry/log.ts";
 import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
 import { RequestBody } from "../upstream/request-body.ts";
 import { isLoop, requestFields } from "../upstream/request-fields.ts";
-import { closeAfterAnswer, connectionOf, readRest } from "./connection.ts";
+import { closeAfterAnswer, connectionOf, lingerAtClose, readRest } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
 import { ownFields } from "./own-fields.ts";
 import { renderRefusal } from "./refusal.ts";
@@ -63,7 +64,7 @@ export class Run {
         this.#refuse(unread(deny("overloaded", "in_flight", { retryAfterSeconds: 1 })));
         return;
       }
-      const decision = decide(this.#state.policy, {
+      const arrival: Arrival = {
         id: this.#id,
         method: incoming.method ?? "",
         rawTarget: incoming.url ?? "",
@@ -71,11 +72,12 @@ export class Run {
         httpVersion: incoming.httpVersion,
         scheme: "http",
         peerAddress: connectionOf(incoming.socket).peerAddress,
-      });
-      if (!isPromise(decision)) this.#act(decision);
+      };
+      const decision = decide(this.#state.policy, arrival);
+      if (!isPromise(decision)) this.#act(decision, arrival);
       else {
         decision.then(
-          (settled) => this.#act(settled),
+          (settled) => this.#act(settled, arrival),
           (error: unknown) => this.#fail(error),
         );
       }
@@ -114,10 +116,10 @@ export class Run {
     return true;
   }
 
-  #act(decision: Decision): void {
+  #act(decision: Decision, arrival: Arrival): void {
     if (this.#outgoing.destroyed) return;
     this.#decision = decision;
-    this.#state.logDecision(decision, this.#id);
+    this.#state.logDecision(decision, arrival);
     try {
       if (decision.kind === "forward") this.#forward(decision, false);
       else if (decision.kind === "refuse") this.#refuse(decision);
@@ -146,6 +148,7 @@ export class Run {
       return;
     }
     const body = this.#body(request);
+    if (body !== null) lingerAtClose(this.#incoming);
     const exchange = new Exchange({
       outgoing: this.#outgoing,
       response: {

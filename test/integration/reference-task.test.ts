@@ -5,7 +5,6 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import Provider from "oidc-provider";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { runCli, startGateway, type TestGateway } from "../support/gateway.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
@@ -24,8 +23,9 @@ let yaml: string;
 
 /** An OpenID provider with a key of its own that gives JWT access tokens for the API. */
 async function startProvider(): Promise<void> {
-  // It warns that its store is in memory, which is what a test wants.
-  vi.spyOn(console, "warn").mockImplementation(() => {});
+  // It warns that its store is in memory, which is what a test wants, and of runtimes newer than itself as it loads.
+  const silence = vi.spyOn(console, "warn").mockImplementation(() => {});
+  const { default: Provider } = await import("oidc-provider");
   server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -60,6 +60,7 @@ async function startProvider(): Promise<void> {
       },
     },
   });
+  silence.mockRestore();
   server.on("request", provider.callback());
 }
 

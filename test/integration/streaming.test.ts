@@ -2,6 +2,7 @@
 // the other side along. The backend and the clients speak raw TCP where only the number of bytes matters, since a gigabyte
 // through a second HTTP parser would measure that parser.
 
+import { hash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -102,12 +103,15 @@ beforeAll(async () => {
   gateway = await startGateway(`listen: 127.0.0.1:0
 limits: { body: 2GiB, requestTimeout: 120s }
 drain: { timeout: 1s }
+apiKeys:
+  - { id: caller, hash: "sha256:${hash("sha256", "a key that nobody sends", "hex")}", scopes: [write] }
 upstreams:
   bulk: ${bulk.url}
   app: ${upstream.url}
 routes:
   - { match: /bulk/*, to: bulk, public: true }
   - { match: /app/*, to: app, public: true }
+  - { match: /keyed/*, to: app, auth: [apiKey], scopes: [write] }
 `);
 });
 afterAll(async () => {
@@ -256,6 +260,35 @@ describe.runIf(CAN_MEASURE)("a slow side", () => {
       expect(bulk.received).toBe(BODY);
     });
     expect(growth).toBeLessThan(MOST_GROWTH_KIB);
+  });
+});
+
+describe("a client that sends all of its body before it looks for an answer", () => {
+  const sendsFirst = async (path: string, connection: string): Promise<string> => {
+    const socket = begin(
+      `POST ${path} HTTP/1.1\r\nHost: t\r\nConnection: ${connection}\r\nContent-Length: ${16 * MIB}\r\n\r\n`,
+    ).pause();
+    let text = "";
+    socket.setEncoding("latin1").on("data", (part: string) => {
+      text += part;
+    });
+    socket.write(Buffer.alloc(16 * MIB, "b"));
+    // The answer is out by now, and the client still has megabytes to send.
+    await sleep(300);
+    socket.resume();
+    await Promise.race([once(socket, "close"), sleep(200)]);
+    socket.destroy();
+    return text.slice(0, 12);
+  };
+
+  test.each([
+    ["the upstream's early answer", "/app/early", "keep-alive", "HTTP/1.1 409"],
+    ["the upstream's early answer", "/app/early", "close", "HTTP/1.1 409"],
+    ["a refusal", "/keyed/x", "keep-alive", "HTTP/1.1 401"],
+    ["a refusal", "/keyed/x", "close", "HTTP/1.1 401"],
+  ])("finds %s (%s, Connection: %s), not a reset", async (_, path, connection, status) => {
+    upstream.handler = (_request, response) => void response.writeHead(409).end("enough");
+    expect(await sendsFirst(path, connection)).toBe(status);
   });
 });
 
