@@ -1,6 +1,7 @@
 // What all requests of one running gateway share: the policy in force, the plans of its routes, the log, and who is in flight.
 
 import type { Emit } from "../core/events.ts";
+import type { Arrival } from "../pipeline/arrival.ts";
 import type { Policy } from "../pipeline/decide.ts";
 import type { CompiledRoute, Decision } from "../pipeline/decision.ts";
 import { type GatewayLog, loggedPath } from "../telemetry/log.ts";
@@ -74,17 +75,17 @@ export class EdgeState {
     return access >= 1 || (access > 0 && Math.random() < access);
   }
 
-  logDecision(decision: Decision, id: string): void {
+  logDecision(decision: Decision, arrival: Arrival): void {
     const { decisions } = this.#options;
     if (decisions === "off" || (decisions === "denied" && decision.kind !== "refuse")) return;
     const refusal = decision.kind === "refuse" ? decision : undefined;
     const principal = decision.kind === "preflight" ? undefined : decision.principal;
     const { request } = decision;
     this.log.decision({
-      requestId: request?.id ?? id,
-      client: request?.clientAddress ?? "",
-      method: request?.method ?? "",
-      path: request === undefined ? "" : loggedPath(request.target.path),
+      requestId: request?.id ?? arrival.id,
+      client: request?.clientAddress ?? arrival.peerAddress,
+      method: arrival.method,
+      path: loggedPath(request?.target.path ?? arrival.rawTarget),
       decision: decision.kind,
       route: decision.route?.name,
       line: decision.route?.line,

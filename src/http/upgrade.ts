@@ -4,6 +4,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Denial, deny } from "../core/denial.ts";
+import type { Arrival } from "../pipeline/arrival.ts";
 import { decide } from "../pipeline/decide.ts";
 import type { Decision, Forward } from "../pipeline/decision.ts";
 import { loggedPath } from "../telemetry/log.ts";
@@ -43,18 +44,18 @@ export async function handleUpgrade(
   const id = state.newRequestId();
   const startedMs = performance.now();
   try {
-    const decision = state.draining
-      ? undefined
-      : await decide(state.policy, {
-          id,
-          method: incoming.method ?? "",
-          rawTarget: incoming.url ?? "",
-          rawFields: incoming.rawHeaders,
-          httpVersion: incoming.httpVersion,
-          scheme: "http",
-          peerAddress: connectionOf(incoming.socket).peerAddress,
-          upgrade: true,
-        });
+    const arrival: Arrival = {
+      id,
+      method: incoming.method ?? "",
+      rawTarget: incoming.url ?? "",
+      rawFields: incoming.rawHeaders,
+      httpVersion: incoming.httpVersion,
+      scheme: "http",
+      peerAddress: connectionOf(incoming.socket).peerAddress,
+      upgrade: true,
+    };
+    const decision = state.draining ? undefined : await decide(state.policy, arrival);
+    if (decision !== undefined) state.logDecision(decision, arrival);
     new Handshake(state, { incoming, socket, head, id, startedMs }).proceed(decision);
   } catch (error) {
     state.logDefect(error, id);
@@ -82,7 +83,6 @@ class Handshake {
 
   proceed(decision: Decision | undefined): void {
     this.#decision = decision;
-    if (decision !== undefined) this.#state.logDecision(decision, this.#arrived.id);
     if (this.#arrived.socket.destroyed) this.#log(499, undefined, "client_aborted");
     else if (decision === undefined) this.#refuse(deny("draining", "draining", { retryAfterSeconds: 1 }));
     else if (decision.kind === "forward") this.#open(decision);
