@@ -1,7 +1,7 @@
 // The composition root: from a validated configuration to a running gateway. The only file that knows every adapter.
 
 import type { AddressInfo } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
 import { AuthnChain } from "./authn/chain.ts";
@@ -173,7 +173,8 @@ export class Gateway {
     });
     this.#state.startDraining();
     if (delayMs > 0) await sleep(delayMs);
-    const closed = Promise.all(this.#servers.map((server) => server.close()));
+    // A server is closed an instant before the last of its requests has seen its own end.
+    const closed = Promise.all(this.#servers.map((server) => server.close())).then(() => setImmediate());
     const idle = setInterval(() => {
       for (const server of this.#servers) server.closeIdle();
     }, 100);

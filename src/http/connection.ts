@@ -9,6 +9,10 @@ export interface Connection {
   readonly peerAddress: string;
   /** Nothing more is taken from this connection. */
   closing: boolean;
+  /** Requests on it that are not answered to the last byte, and tunnels. */
+  busy: number;
+  /** Bytes that had come when it last became idle. */
+  readUntilIdle: number;
 }
 
 // An answer that came early leaves part of a body unread; this much of it is read on, so that the client gets to see the
@@ -23,9 +27,34 @@ const connections = new WeakMap<Socket, Connection>();
 export function connectionOf(socket: Socket): Connection {
   const known = connections.get(socket);
   if (known !== undefined) return known;
-  const made: Connection = { peerAddress: canonicalAddress(socket.remoteAddress ?? ""), closing: false };
+  const made: Connection = {
+    peerAddress: canonicalAddress(socket.remoteAddress ?? ""),
+    closing: false,
+    busy: 0,
+    readUntilIdle: 0,
+  };
   connections.set(socket, made);
   return made;
+}
+
+/** A request or tunnel begins on the connection; `release` ends it. */
+export function hold(socket: Socket): Connection {
+  const connection = connectionOf(socket);
+  connection.busy += 1;
+  return connection;
+}
+
+/** What `hold` began is over, its answer sent to the last byte or given up. */
+export function release(socket: Socket): void {
+  const connection = connectionOf(socket);
+  connection.busy -= 1;
+  connection.readUntilIdle = socket.bytesRead;
+}
+
+/** Whether nothing is under way on the connection, not even a request that has begun to arrive. */
+export function isIdle(socket: Socket): boolean {
+  const connection = connectionOf(socket);
+  return connection.busy === 0 && connection.readUntilIdle === socket.bytesRead;
 }
 
 /**

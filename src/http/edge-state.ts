@@ -5,6 +5,7 @@ import type { Arrival } from "../pipeline/arrival.ts";
 import type { Policy } from "../pipeline/decide.ts";
 import type { CompiledRoute, Decision } from "../pipeline/decision.ts";
 import { type GatewayLog, loggedPath } from "../telemetry/log.ts";
+import { Deadlines } from "../upstream/deadlines.ts";
 import { RequestIds } from "./request-ids.ts";
 import type { RoutePlan } from "./route-plan.ts";
 
@@ -38,6 +39,7 @@ export class EdgeState {
   readonly inFlightLimit: number;
   readonly legacyLimitFields: boolean;
   readonly runs = new Set<InFlight>();
+  readonly deadlines = new Deadlines();
   readonly tunnels = new Set<Cuttable>();
   draining = false;
   readonly #options: EdgeOptions;

@@ -12,7 +12,7 @@ import { loggedPath } from "../telemetry/log.ts";
 import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
 import { RequestBody } from "../upstream/request-body.ts";
 import { isLoop, requestFields } from "../upstream/request-fields.ts";
-import { closeAfterAnswer, connectionOf, lingerAtClose, readRest } from "./connection.ts";
+import { closeAfterAnswer, connectionOf, hold, lingerAtClose, readRest, release } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
 import { ownFields } from "./own-fields.ts";
 import { renderRefusal } from "./refusal.ts";
@@ -105,7 +105,8 @@ export class Run {
   /** Takes part in what the edge has in flight; false when the connection may carry nothing more. */
   #open(): boolean {
     const { socket } = this.#incoming;
-    if (connectionOf(socket).closing) {
+    if (hold(socket).closing) {
+      release(socket);
       socket.destroy();
       return false;
     }
@@ -157,7 +158,8 @@ export class Run {
         keepPrivate: principal.method === "apiKey",
         own: ownFields(this.#state, decision.request, route, decision.limit),
       },
-      totalMs: plan.timeouts.totalMs,
+      timeouts: plan.timeouts,
+      deadlines: this.#state.deadlines,
       onEnd: (end) => this.#onExchangeEnd(decision, plan, end, again || body !== null),
     });
     this.#exchange = exchange;
@@ -168,7 +170,6 @@ export class Run {
         path: upstreamPath(plan, request),
         fields: requestFields(plan.request, request, principal, portOf(request)),
         body,
-        timeouts: plan.timeouts,
       },
       exchange,
     );
@@ -180,7 +181,9 @@ export class Run {
       const length = fields.first("content-length");
       if (length === undefined || Number(length) === 0) return null;
     }
-    return new RequestBody(this.#incoming, this.#state.policy.admission.bodyBytes);
+    return new RequestBody(this.#incoming, this.#state.policy.admission.bodyBytes, () =>
+      this.#exchange?.touch(),
+    );
   }
 
   #onExchangeEnd(decision: Forward, plan: RoutePlan, end: ExchangeEnd, final: boolean): void {
@@ -270,6 +273,7 @@ export class Run {
 
   #onClose(): void {
     this.#state.runs.delete(this);
+    release(this.#incoming.socket);
     if (!this.#outgoing.writableFinished) {
       this.#ended ??= "client_aborted";
       this.#exchange?.abort();

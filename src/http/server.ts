@@ -1,14 +1,14 @@
 // The listeners of the traffic port: Node's server with every bound set, its events, and its end.
 
 import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
 import { deny } from "../core/denial.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import { loggedPath } from "../telemetry/log.ts";
-import { connectionOf } from "./connection.ts";
+import { connectionOf, hold, isIdle, release } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
 import { denialOfParserError, writeToSocket } from "./parser-error.ts";
 import { renderRefusal } from "./refusal.ts";
@@ -66,8 +66,14 @@ export class EdgeServer {
     this.#server.maxHeadersCount = 0;
     this.#server.maxConnections = bounds.connections;
     this.#server.on("request", (incoming, outgoing) => {
-      if (isOwn(incoming, ownPaths)) void viaApp(incoming, outgoing);
-      else this.#run(incoming, outgoing, false);
+      if (!isOwn(incoming, ownPaths)) {
+        this.#run(incoming, outgoing, false);
+        return;
+      }
+      hold(incoming.socket);
+      outgoing.on("close", () => release(incoming.socket));
+      if (state.draining) outgoing.shouldKeepAlive = false;
+      void viaApp(incoming, outgoing);
     });
     this.#server.on("checkContinue", (incoming, outgoing) => this.#run(incoming, outgoing, true));
     this.#server.on("checkExpectation", (incoming, outgoing) => this.#refuseExpectation(incoming, outgoing));
@@ -105,13 +111,14 @@ export class EdgeServer {
   /** Takes no new connections and ends idle ones; resolves once every connection has ended. */
   close(): Promise<void> {
     return new Promise((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeIdleConnections();
+      // Not the HTTP server's own close: that also ends connections whose last answer is still on its way out.
+      NetServer.prototype.close.call(this.#server, () => resolve());
+      this.closeIdle();
     });
   }
 
   closeIdle(): void {
-    this.#server.closeIdleConnections();
+    for (const socket of this.#sockets) if (isIdle(socket)) socket.destroy();
   }
 
   /** Resets every connection that is still open, tunnels included. */

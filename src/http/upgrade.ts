@@ -10,7 +10,7 @@ import type { Decision, Forward } from "../pipeline/decision.ts";
 import { loggedPath } from "../telemetry/log.ts";
 import { requestFields } from "../upstream/request-fields.ts";
 import { GOING_AWAY, POLICY_VIOLATION, type Tunnel } from "../upstream/tunnel.ts";
-import { connectionOf } from "./connection.ts";
+import { connectionOf, hold } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
 import { ownFields } from "./own-fields.ts";
 import { writeToSocket } from "./parser-error.ts";
@@ -41,6 +41,7 @@ export async function handleUpgrade(
   head: Buffer,
 ): Promise<void> {
   socket.on("error", () => {});
+  hold(incoming.socket);
   const id = state.newRequestId();
   const startedMs = performance.now();
   try {

@@ -2,8 +2,10 @@
 // short body leave in one write; a failure after the head breaks the client's connection, so a cut answer never looks whole.
 
 import type { ServerResponse } from "node:http";
+import type { Deadlines, Watched } from "./deadlines.ts";
 import type { UpstreamFailure } from "./failure-map.ts";
 import { failureOf } from "./failure-map.ts";
+import type { UpstreamTimeouts } from "./policy.ts";
 import { type ResponseFieldsPolicy, responseFields } from "./response-fields.ts";
 
 /** How an exchange ended. */
@@ -25,8 +27,8 @@ export interface FlowControl {
 export interface ExchangeOptions {
   readonly outgoing: ServerResponse;
   readonly response: ResponseFieldsPolicy;
-  /** Milliseconds for the whole exchange; 0: no bound. */
-  readonly totalMs: number;
+  readonly timeouts: UpstreamTimeouts;
+  readonly deadlines: Deadlines;
   readonly onEnd: (end: ExchangeEnd) => void;
 }
 
@@ -39,7 +41,7 @@ const JOINED_BODY_BYTES = 16 * 1024;
 // An upstream may announce early hints, but not without end.
 const MOST_INTERIM_ANSWERS = 16;
 
-export class Exchange {
+export class Exchange implements Watched {
   readonly #outgoing: ServerResponse;
   readonly #options: ExchangeOptions;
   #control: FlowControl | undefined;
@@ -52,12 +54,39 @@ export class Exchange {
   #mediaType = "";
   #sent = false;
   #ended = false;
-  #timer: NodeJS.Timeout | undefined;
+  #phaseEnd: number;
+  readonly #totalEnd: number;
 
   constructor(options: ExchangeOptions) {
     this.#outgoing = options.outgoing;
     this.#options = options;
-    if (options.totalMs > 0) this.#timer = setTimeout(() => this.#onTotalTimeout(), options.totalMs).unref();
+    const { deadlines, timeouts } = options;
+    deadlines.run();
+    this.#totalEnd = timeouts.totalMs > 0 ? deadlines.after(timeouts.totalMs) : Number.POSITIVE_INFINITY;
+    this.#phaseEnd = deadlines.after(timeouts.connectMs);
+    deadlines.watch(this);
+  }
+
+  get deadline(): number {
+    return Math.min(this.#phaseEnd, this.#totalEnd);
+  }
+
+  /** The request's body moves on, so the upstream can't be expected to answer yet. */
+  touch(): void {
+    if (this.#status !== 0 || this.#control === undefined) return;
+    this.#phaseEnd = this.#options.deadlines.after(this.#options.timeouts.headersMs);
+  }
+
+  onDeadline(): void {
+    if (this.#ended) return;
+    const total = this.#totalEnd <= this.#phaseEnd;
+    const control = this.#control;
+    if (this.#status === 0) {
+      const reason = total ? "total_timeout" : control === undefined ? "connect_timeout" : "headers_timeout";
+      this.#finish({ kind: "failed", failure: { code: "upstream_timeout", reason, unanswered: false } });
+    } else this.#break(total ? "total_timeout" : "body_timeout");
+    if (control === undefined) this.#abortedBeforeStart = true;
+    else control.abort(new Aborted("timeout"));
   }
 
   /** Bytes of the answer's body that came from the upstream. */
@@ -92,6 +121,7 @@ export class Exchange {
 
   onRequestStart(control: FlowControl): void {
     this.#control = control;
+    this.touch();
     if (this.#abortedBeforeStart || this.#ended) control.abort(new Aborted("the client went away"));
   }
 
@@ -111,6 +141,7 @@ export class Exchange {
       return;
     }
     this.#status = status;
+    this.#awaitData();
     const length = headers["content-length"];
     const type = headers["content-type"];
     this.#mediaType = typeof type === "string" ? type : "";
@@ -128,6 +159,7 @@ export class Exchange {
   onResponseData(control: FlowControl, chunk: Buffer): void {
     if (this.#ended) return;
     this.#bytes += chunk.length;
+    this.#awaitData();
     const outgoing = this.#outgoing;
     if (!this.#sent) {
       this.#sent = true;
@@ -138,7 +170,12 @@ export class Exchange {
     }
     if (!outgoing.write(chunk)) {
       control.pause();
-      outgoing.once("drain", () => control.resume());
+      // A slow client is no fault of the upstream.
+      this.#phaseEnd = Number.POSITIVE_INFINITY;
+      outgoing.once("drain", () => {
+        this.#awaitData();
+        control.resume();
+      });
     }
   }
 
@@ -173,25 +210,17 @@ export class Exchange {
 
   #finish(end: ExchangeEnd): void {
     this.#ended = true;
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#options.deadlines.forget(this);
     this.#options.onEnd(end);
+  }
+
+  #awaitData(): void {
+    this.#phaseEnd = this.#options.deadlines.after(this.#options.timeouts.idleMs);
   }
 
   #flushHead(): void {
     if (this.#sent || this.#ended || this.#outgoing.destroyed) return;
     this.#sent = true;
     this.#outgoing.flushHeaders();
-  }
-
-  #onTotalTimeout(): void {
-    if (this.#ended) return;
-    const control = this.#control;
-    if (this.#status === 0) {
-      this.#finish({
-        kind: "failed",
-        failure: { code: "upstream_timeout", reason: "total_timeout", unanswered: false },
-      });
-    } else this.#break("total_timeout");
-    control?.abort(new Aborted("total timeout"));
   }
 }

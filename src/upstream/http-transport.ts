@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import Pool from "undici/lib/dispatcher/pool.js";
 import type { Exchange } from "./exchange.ts";
-import type { UpstreamPolicy, UpstreamTimeouts } from "./policy.ts";
+import type { UpstreamPolicy } from "./policy.ts";
 
 /** One request as it goes on the wire. */
 export interface UpstreamRequest {
@@ -14,7 +14,6 @@ export interface UpstreamRequest {
   /** Flat name and value list, complete. */
   readonly fields: string[];
   readonly body: Readable | null;
-  readonly timeouts: Pick<UpstreamTimeouts, "headersMs" | "idleMs">;
 }
 
 // Idle connections are given up before most servers do (Node.js: 5 s); a Keep-Alive hint of the upstream goes first.
@@ -46,8 +45,9 @@ export class HttpTransport {
           path: request.path,
           headers: request.fields,
           body: request.body,
-          headersTimeout: request.timeouts.headersMs,
-          bodyTimeout: request.timeouts.idleMs,
+          // The exchange keeps its own deadlines: timers made for each request are what made its memory outlive it.
+          headersTimeout: 0,
+          bodyTimeout: 0,
         },
         exchange,
       );

@@ -17,14 +17,19 @@ export class BodyIncomplete extends Error {
 export class RequestBody extends Readable {
   readonly #incoming: IncomingMessage;
   readonly #limit: number;
+  readonly #onProgress: () => void;
   #received = 0;
   #attached = false;
 
-  /** @param limit most bytes that may pass */
-  constructor(incoming: IncomingMessage, limit: number) {
+  /**
+   * @param limit most bytes that may pass
+   * @param onProgress called with each piece that came
+   */
+  constructor(incoming: IncomingMessage, limit: number, onProgress: () => void = () => {}) {
     super({ highWaterMark: 64 * 1024 });
     this.#incoming = incoming;
     this.#limit = limit;
+    this.#onProgress = onProgress;
   }
 
   override _read(): void {
@@ -50,6 +55,7 @@ export class RequestBody extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#received += chunk.length;
+    this.#onProgress();
     if (this.#received > this.#limit) this.destroy(new BodyTooLarge("the request body is too large"));
     else if (!this.push(chunk)) this.#incoming.pause();
   };

@@ -12,7 +12,7 @@ afterEach(() => {
 test("a connection is remembered by its socket, with the peer in canonical spelling", async () => {
   served = await serve("GET / HTTP/1.1\r\nHost: a");
   const { socket } = served.incoming;
-  expect(connectionOf(socket)).toEqual({ peerAddress: "127.0.0.1", closing: false });
+  expect(connectionOf(socket)).toMatchObject({ peerAddress: "127.0.0.1", closing: false });
   expect(connectionOf(socket)).toBe(connectionOf(socket));
   expect(connectionOf(new Socket()).peerAddress).toBe("");
 });

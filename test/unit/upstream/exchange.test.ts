@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Deadlines } from "../../../src/upstream/deadlines.ts";
 import { Exchange, type ExchangeEnd, type ExchangeOptions } from "../../../src/upstream/exchange.ts";
+import type { UpstreamTimeouts } from "../../../src/upstream/policy.ts";
 import { type Served, serve, until } from "../../support/served.ts";
 
 type Control = Parameters<Exchange["onRequestStart"]>[0];
@@ -30,11 +32,14 @@ afterEach(() => {
   served.close();
 });
 
+const PATIENT: UpstreamTimeouts = { connectMs: 60_000, headersMs: 60_000, idleMs: 60_000, totalMs: 0 };
+
 function start(options: Partial<ExchangeOptions> = {}): Exchange {
   const exchange = new Exchange({
     outgoing: served.outgoing,
     response: { edits: { set: [], remove: [] }, replaced: new Set(), keepPrivate: false, own: [] },
-    totalMs: 0,
+    timeouts: PATIENT,
+    deadlines: new Deadlines(),
     onEnd: (end) => ends.push(end),
     ...options,
   });
@@ -199,7 +204,7 @@ describe("a failure", () => {
 
 describe("the time for the whole exchange", () => {
   test("that passes before the head is a timeout for the gateway to tell", async () => {
-    start({ totalMs: 10 });
+    start({ timeouts: { ...PATIENT, totalMs: 10 } });
     await until(() => ends.length > 0);
     expect(ends).toMatchObject([
       { kind: "failed", failure: { code: "upstream_timeout", reason: "total_timeout" } },
@@ -208,7 +213,7 @@ describe("the time for the whole exchange", () => {
   });
 
   test("that passes after the head breaks the answer", async () => {
-    const exchange = start({ totalMs: 10 });
+    const exchange = start({ timeouts: { ...PATIENT, totalMs: 10 } });
     exchange.onResponseStart(control, 200, {});
     await until(() => ends.length > 0);
     expect(ends).toEqual([{ kind: "broken", status: 200, reason: "total_timeout" }]);
@@ -216,11 +221,43 @@ describe("the time for the whole exchange", () => {
   });
 
   test("doesn't count once the exchange has ended", async () => {
-    const exchange = start({ totalMs: 10 });
+    const exchange = start({ timeouts: { ...PATIENT, totalMs: 10 } });
     exchange.onResponseStart(control, 200, { "content-length": "0" });
     exchange.onResponseEnd();
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await new Promise((resolve) => setTimeout(resolve, 200));
     expect(ends).toEqual([{ kind: "answered", status: 200 }]);
+  });
+});
+
+describe("the time for one phase", () => {
+  test("is for the head first, counted from the start of the request", async () => {
+    const started = performance.now();
+    start({ timeouts: { ...PATIENT, headersMs: 100 } });
+    await until(() => ends.length > 0);
+    expect(performance.now() - started).toBeGreaterThanOrEqual(100);
+    expect(ends).toMatchObject([
+      { kind: "failed", failure: { code: "upstream_timeout", reason: "headers_timeout" } },
+    ]);
+    expect(control.asked).toEqual(["abort"]);
+  });
+
+  test("begins anew with every piece of the request's body", async () => {
+    const exchange = start({ timeouts: { ...PATIENT, headersMs: 150 } });
+    for (let piece = 0; piece < 6; piece++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      exchange.touch();
+    }
+    expect(ends).toEqual([]);
+    await until(() => ends.length > 0);
+  });
+
+  test("is for the next piece of the answer after its head", async () => {
+    const exchange = start({ timeouts: { ...PATIENT, idleMs: 100 } });
+    exchange.onResponseStart(control, 200, {});
+    exchange.onResponseData(control, text("some"));
+    await until(() => ends.length > 0);
+    expect(ends).toEqual([{ kind: "broken", status: 200, reason: "body_timeout" }]);
+    await served.closed();
   });
 });
 
@@ -242,7 +279,8 @@ describe("a client that goes away", () => {
     const exchange = new Exchange({
       outgoing: served.outgoing,
       response: { edits: { set: [], remove: [] }, replaced: new Set(), keepPrivate: false, own: [] },
-      totalMs: 0,
+      timeouts: PATIENT,
+      deadlines: new Deadlines(),
       onEnd: (end) => ends.push(end),
     });
     exchange.abort();
