@@ -180,7 +180,7 @@ export class Gateway {
     }, 100);
     await Promise.race([closed, sleep(timeoutMs, undefined, { ref: false })]);
     const cut = this.#state.runs.size + this.#state.tunnels.size;
-    for (const entry of [...this.#state.runs, ...this.#state.tunnels]) entry.cut();
+    for (const entry of [...this.#state.runs.snapshot(), ...this.#state.tunnels]) entry.cut();
     if (cut > 0) {
       this.log.system("warn", "drain_cut", { count: cut });
       await Promise.race([closed, sleep(TEARDOWN_MS, undefined, { ref: false })]);

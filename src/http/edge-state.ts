@@ -1,6 +1,7 @@
 // What all requests of one running gateway share: the policy in force, the plans of its routes, the log, and who is in flight.
 
 import type { Emit } from "../core/events.ts";
+import { type Listed, LiveList } from "../core/live-list.ts";
 import type { Arrival } from "../pipeline/arrival.ts";
 import type { Policy } from "../pipeline/decide.ts";
 import type { CompiledRoute, Decision } from "../pipeline/decision.ts";
@@ -28,7 +29,7 @@ export interface Cuttable {
 }
 
 /** A request in flight. */
-export interface InFlight extends Cuttable {
+export interface InFlight extends Cuttable, Listed {
   /** Makes its answer the last one on its connection. */
   closeAfter(): void;
 }
@@ -38,7 +39,7 @@ export class EdgeState {
   readonly log: GatewayLog;
   readonly inFlightLimit: number;
   readonly legacyLimitFields: boolean;
-  readonly runs = new Set<InFlight>();
+  readonly runs = new LiveList<InFlight>();
   readonly deadlines = new Deadlines();
   readonly tunnels = new Set<Cuttable>();
   draining = false;
@@ -56,7 +57,7 @@ export class EdgeState {
   /** From now on every answer is the last one on its connection, those under way included. */
   startDraining(): void {
     this.draining = true;
-    for (const run of this.runs) run.closeAfter();
+    for (const run of this.runs.snapshot()) run.closeAfter();
   }
 
   /** Unique over all instances and restarts, cheap to make, and without a count that tells strangers of the traffic. */

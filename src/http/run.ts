@@ -13,7 +13,7 @@ import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
 import { RequestBody } from "../upstream/request-body.ts";
 import { isLoop, requestFields } from "../upstream/request-fields.ts";
 import { closeAfterAnswer, connectionOf, hold, lingerAtClose, readRest, release } from "./connection.ts";
-import type { EdgeState } from "./edge-state.ts";
+import type { EdgeState, InFlight } from "./edge-state.ts";
 import { ownFields } from "./own-fields.ts";
 import { renderRefusal } from "./refusal.ts";
 import { portOf, type RoutePlan, upstreamPath } from "./route-plan.ts";
@@ -22,7 +22,8 @@ import { portOf, type RoutePlan, upstreamPath } from "./route-plan.ts";
 const DRAINED_BYTES = 64 * 1024;
 const NO_BODY_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
-export class Run {
+export class Run implements InFlight {
+  slot = -1;
   readonly #state: EdgeState;
   readonly #incoming: IncomingMessage;
   readonly #outgoing: ServerResponse;
@@ -272,7 +273,7 @@ export class Run {
   }
 
   #onClose(): void {
-    this.#state.runs.delete(this);
+    this.#state.runs.remove(this);
     release(this.#incoming.socket);
     if (!this.#outgoing.writableFinished) {
       this.#ended ??= "client_aborted";

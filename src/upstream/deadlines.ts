@@ -1,8 +1,10 @@
 // Deadlines of all exchanges by one coarse clock. A timer per request and phase would outlive most requests and make
 // their memory survive with them; one sweep a few times a second costs nothing.
 
+import { type Listed, LiveList } from "../core/live-list.ts";
+
 /** Something with a moment at which it has to be over. */
-export interface Watched {
+export interface Watched extends Listed {
   /** Reading of `now` from which the deadline has passed; Infinity for none. */
   readonly deadline: number;
   onDeadline(): void;
@@ -11,7 +13,7 @@ export interface Watched {
 const SWEEP_EVERY_MS = 50;
 
 export class Deadlines {
-  readonly #watched = new Set<Watched>();
+  readonly #watched = new LiveList<Watched>();
   #timer: NodeJS.Timeout | undefined;
   #now = 0;
 
@@ -25,7 +27,7 @@ export class Deadlines {
   }
 
   forget(one: Watched): void {
-    this.#watched.delete(one);
+    this.#watched.remove(one);
   }
 
   /** Makes `after` usable; called before an exchange computes its first deadline. */
@@ -42,6 +44,6 @@ export class Deadlines {
       this.#timer = undefined;
       return;
     }
-    for (const one of this.#watched) if (one.deadline <= this.#now) one.onDeadline();
+    for (const one of this.#watched.snapshot()) if (one.deadline <= this.#now) one.onDeadline();
   }
 }

@@ -42,6 +42,7 @@ const JOINED_BODY_BYTES = 16 * 1024;
 const MOST_INTERIM_ANSWERS = 16;
 
 export class Exchange implements Watched {
+  slot = -1;
   readonly #outgoing: ServerResponse;
   readonly #options: ExchangeOptions;
   #control: FlowControl | undefined;
