@@ -2,6 +2,7 @@
 
 import type { CredentialSet, Fixtures } from "./fixtures.ts";
 import { LOAD_PATH } from "./load/wrk.ts";
+import { countKeys } from "./redis.ts";
 import type { Credential } from "./target.ts";
 import { ECHO_HEADER } from "./upstream/nginx.ts";
 
@@ -22,6 +23,24 @@ export async function checkAnswers(port: number, credential: Credential, fixture
   await expectStatus(port, { [set.header]: set.unscoped }, 403, "a credential without the scope");
   await checkIdentity(port, set);
   await checkLimit(port, set);
+}
+
+/** Proves that limits were counted in Redis and that, right after the load, they still are; throws otherwise. */
+export async function checkShared(
+  port: number,
+  credential: Credential,
+  fixtures: Fixtures,
+  redisUrl: string,
+): Promise<void> {
+  if (credential === "none") return;
+  if ((await countKeys(redisUrl)) === 0) throw new Error("Redis holds no counter: the limits are not shared");
+  const set = fixtures.credentials[credential];
+  const response = await fetch(`http://127.0.0.1:${port}${LOAD_PATH}`, {
+    headers: { [set.header]: set.good[4] ?? "" },
+  });
+  await response.arrayBuffer();
+  const mode = response.headers.get("ratelimit-mode");
+  if (mode !== null) throw new Error(`the limits are not taken from Redis but in mode ${mode}`);
 }
 
 async function checkIdentity(port: number, set: CredentialSet): Promise<void> {

@@ -29,6 +29,7 @@ export const QUIET = 0.02;
 const TICKS_PER_SECOND = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 const QUIET_FOR_MS = 300;
 const LONGEST_WAIT_MS = 15_000;
+const LONGEST_WARM_UP_MS = 60_000;
 
 export interface MeasurePlan {
   /** Length of a sample. */
@@ -48,14 +49,11 @@ export async function measure(target: Running, scenario: Scenario, plan: Measure
   return best;
 }
 
-/**
- * Loads the target until it has used so many CPU seconds: a disturbed one compiles its code late. Gives up after five
- * times as long.
- */
-export async function warmUp(target: Running, scenario: Scenario, seconds: number): Promise<void> {
-  const start = readCpu(target.pid).process;
-  for (let n = 0; n < 5 && readCpu(target.pid).process - start < seconds * 0.9; n++) {
-    await load(target.port, scenario, seconds);
+/** Loads the target until it has answered so many requests and V8 has compiled what is hot; at most 60 s. */
+export async function warmUp(target: Running, scenario: Scenario, requests: number): Promise<void> {
+  const deadline = performance.now() + LONGEST_WARM_UP_MS;
+  for (let done = 0; done < requests && performance.now() < deadline; ) {
+    done += (await load(target.port, scenario, 2)).requests;
   }
 }
 

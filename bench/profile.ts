@@ -5,16 +5,18 @@ import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { load } from "./load/wrk.ts";
+import { warmUp } from "./measure.ts";
 import { selectRows } from "./rows.ts";
 import { missingFor, openSession } from "./session.ts";
 
 const HELP = `Usage: node bench/profile.ts [--row gatewarden-hs256] [--seconds 8] [--top 40] [FILE.cpuprofile]
 
 Without a file: starts the row's program with --cpu-prof, loads it and keeps the profile in bench/results/profiles.
-The first 3 s (start, compilation) and idle time are left out.`;
+Only the last --seconds of a profile count, without idle time: what was before is start and compilation.`;
 
-const SKIP_US = 3_000_000;
-const WARM_UP_SECONDS = 3;
+const WARM_UP_REQUESTS = 100_000;
+// Between the last request and the end of the program.
+const STOP_US = 200_000;
 
 interface ProfileNode {
   readonly id: number;
@@ -30,6 +32,12 @@ interface Profile {
 
 /** Microseconds by label. */
 type Times = ReadonlyMap<string, number>;
+
+interface SelfTimes {
+  readonly functions: Times;
+  readonly modules: Times;
+  readonly totalUs: number;
+}
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -48,7 +56,8 @@ async function main(): Promise<void> {
   const [given] = positionals;
   const taken = given === undefined ? await takeProfile(values.row, Number(values.seconds)) : undefined;
   const file = given ?? taken?.file ?? "";
-  print(JSON.parse(readFileSync(file, "utf8")) as Profile, Number(values.top), taken?.requests);
+  const profile = JSON.parse(readFileSync(file, "utf8")) as Profile;
+  print(selfTimes(profile, Number(values.seconds)), Number(values.top), taken?.requests);
   console.log(`\n${file}`);
 }
 
@@ -70,44 +79,42 @@ async function takeProfile(id: string, seconds: number): Promise<{ file: string;
     ];
     const scenario = await session.scenario(row, { nodeArgs });
     const target = await row.peer.start(scenario);
-    await load(target.port, scenario, WARM_UP_SECONDS);
+    await warmUp(target, scenario, WARM_UP_REQUESTS);
     const result = await load(target.port, scenario, seconds);
     await target.stop();
     if (!readdirSync(directory).includes(name))
       throw new Error("the program wrote no profile: is it Node.js?");
-    return { file: join(directory, name), requests: result.requests / seconds };
+    return { file: join(directory, name), requests: result.requests };
   } finally {
     await session.close();
   }
 }
 
-function print(profile: Profile, top: number, requestsPerSecond: number | undefined): void {
-  const { functions, modules, totalUs } = selfTimes(profile);
-  console.log(
-    `busy ${(totalUs / 1e6).toFixed(1)} s${requestsPerSecond ? `, ${Math.round(requestsPerSecond)} req/s under the profiler` : ""}`,
-  );
-  console.log("\nself time by module");
-  printTimes(modules, totalUs, top);
-  console.log("\nself time by function");
-  printTimes(functions, totalUs, top);
+/** @param requests answered within the time; undefined when unknown, then only shares are shown */
+function print({ functions, modules, totalUs }: SelfTimes, top: number, requests: number | undefined): void {
+  const each =
+    requests === undefined ? "" : `, ${requests} requests, ${(totalUs / requests).toFixed(1)} µs each`;
+  console.log(`busy ${(totalUs / 1e6).toFixed(1)} s${each}`);
+  for (const [title, times] of [["module", modules] as const, ["function", functions] as const]) {
+    console.log(`\nself time by ${title}${requests === undefined ? "" : ", µs per request and share"}`);
+    printTimes(times, totalUs, top, requests);
+  }
 }
 
-function selfTimes({ nodes, samples, timeDeltas }: Profile): {
-  functions: Times;
-  modules: Times;
-  totalUs: number;
-} {
+function selfTimes({ nodes, samples, timeDeltas }: Profile, seconds: number): SelfTimes {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const callers = callersOf(nodes);
   const functions = new Map<string, number>();
   const modules = new Map<string, number>();
+  const length = timeDeltas.reduce((sum, delta) => sum + delta, 0);
+  const from = length - seconds * 1e6 - STOP_US;
   let elapsed = 0;
   let totalUs = 0;
   samples.forEach((id, i) => {
     const delta = timeDeltas[i] ?? 0;
     elapsed += delta;
     const node = byId.get(id);
-    if (node === undefined || elapsed < SKIP_US || node.callFrame.functionName === "(idle)") return;
+    if (node === undefined || elapsed < from || node.callFrame.functionName === "(idle)") return;
     totalUs += delta;
     add(functions, functionLabel(node, callers.get(id)), delta);
     add(modules, moduleOf(node), delta);
@@ -149,10 +156,11 @@ function add(times: Map<string, number>, label: string, us: number): void {
   times.set(label, (times.get(label) ?? 0) + us);
 }
 
-function printTimes(times: Times, totalUs: number, top: number): void {
+function printTimes(times: Times, totalUs: number, top: number, requests: number | undefined): void {
   const sorted = [...times].sort((a, b) => b[1] - a[1]).slice(0, top);
   for (const [label, us] of sorted) {
-    console.log(`${((us / totalUs) * 100).toFixed(1).padStart(5)} %  ${label}`);
+    const each = requests === undefined ? "" : `${(us / requests).toFixed(2).padStart(7)}  `;
+    console.log(`${each}${((us / totalUs) * 100).toFixed(1).padStart(5)} %  ${label}`);
   }
 }
 

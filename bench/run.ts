@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { CHECK_LIMIT, checkAnswers } from "./check.ts";
+import { CHECK_LIMIT, checkAnswers, checkShared } from "./check.ts";
 import { machineFacts } from "./machine.ts";
 import { type MeasurePlan, measure, type Sample, warmUp } from "./measure.ts";
 import type { Probe } from "./probes/probe.ts";
@@ -28,7 +28,7 @@ Results: bench/results/DATE.json, .md and .svg. Needs Linux, two cores, wrk and 
 
 interface Plan extends MeasurePlan {
   readonly quick: boolean;
-  /** CPU seconds that each target uses before the first sample, so that its code is compiled. */
+  /** Requests that each target answers before the first sample, so that its code is compiled. */
   readonly warmUp: number;
   readonly rounds: number;
 }
@@ -60,7 +60,7 @@ async function main(): Promise<number> {
     values.probes === undefined && values.rows === "" ? PROBES : selectProbes(list(values.probes ?? "none"));
   const plan: Plan = {
     quick: values.quick,
-    warmUp: values.quick ? 2 : 3,
+    warmUp: values.quick ? 40_000 : 100_000,
     seconds: values.quick ? 1 : wholeNumber(values.seconds, 60),
     rounds: values.quick ? 1 : wholeNumber(values.rounds, 20),
     retries: wholeNumber(values.retries, 100),
@@ -105,7 +105,7 @@ async function measureRows(session: Session, rows: readonly Row[], plan: Plan): 
       const target = targets.get(row);
       if (!("samples" in outcome) || target === undefined) continue;
       progress(`round ${round} of ${plan.rounds}: ${row.title}`);
-      const add = async () => [...outcome.samples, await measure(target.running, target.scenario, plan)];
+      const add = async () => [...outcome.samples, await sampled(target, plan)];
       outcomes.set(row, await attempt(row, add));
     }
   }
@@ -141,6 +141,13 @@ async function warm(session: Session, row: Row, plan: Plan): Promise<Target> {
   const running = await row.peer.start(scenario);
   await warmUp(running, scenario, plan.warmUp);
   return { running, scenario };
+}
+
+async function sampled({ running, scenario }: Target, plan: Plan): Promise<Sample> {
+  const sample = await measure(running, scenario, plan);
+  const { credential, fixtures, redisUrl } = scenario;
+  if (redisUrl !== undefined) await checkShared(running.port, credential, fixtures, redisUrl);
+  return sample;
 }
 
 async function runProbes(

@@ -1,6 +1,6 @@
 // What every row of a run shares: a temporary directory, credentials, the upstream and Redis, ended together.
 
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Fixtures, makeFixtures } from "./fixtures.ts";
@@ -28,12 +28,14 @@ export interface Session {
 /** Opens a session; throws when the machine or an indispensable program is missing. */
 export async function openSession(): Promise<Session> {
   requireMachine();
+  const unlock = lock();
   pinSelf(LOAD_CORE);
   const directory = mkdtempSync(join(tmpdir(), "gatewarden-bench-"));
   const onSignal = () => process.exit(130);
   process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
   process.once("exit", () => {
     killAll();
+    unlock();
     rmSync(directory, { recursive: true, force: true });
   });
   let count = 0;
@@ -62,6 +64,7 @@ export async function openSession(): Promise<Session> {
     },
     close: async () => {
       await stopAll();
+      unlock();
       rmSync(directory, { recursive: true, force: true });
     },
   };
@@ -73,6 +76,21 @@ export async function missingFor(row: Row): Promise<string | undefined> {
     return "redis-server is not installed (apt-get install redis-server)";
   }
   return row.peer.missing();
+}
+
+/** Two runs at a time would measure each other. Returns what lets the next one start. */
+function lock(): () => void {
+  const file = join(tmpdir(), "gatewarden-bench.lock");
+  const holder = existsSync(file) ? readFileSync(file, "utf8") : "";
+  if (holder !== "" && existsSync(`/proc/${holder}`)) {
+    throw new Error(`another benchmark is running (process ${holder})`);
+  }
+  writeFileSync(file, String(process.pid));
+  let held = true;
+  return () => {
+    if (held) rmSync(file, { force: true });
+    held = false;
+  };
 }
 
 function requireMachine(): void {
