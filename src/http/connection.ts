@@ -13,6 +13,8 @@ export interface Connection {
   busy: number;
   /** Bytes that had come when it last became idle. */
   readUntilIdle: number;
+  /** How often it was found idle since. */
+  idleChecks: number;
 }
 
 // An answer that came early leaves part of a body unread; this much of it is read on, so that the client gets to see the
@@ -32,6 +34,7 @@ export function connectionOf(socket: Socket): Connection {
     closing: false,
     busy: 0,
     readUntilIdle: 0,
+    idleChecks: 0,
   };
   connections.set(socket, made);
   return made;
@@ -49,6 +52,7 @@ export function release(socket: Socket): void {
   const connection = connectionOf(socket);
   connection.busy -= 1;
   connection.readUntilIdle = socket.bytesRead;
+  connection.idleChecks = 0;
 }
 
 /** Whether nothing is under way on the connection, not even a request that has begun to arrive. */

@@ -55,7 +55,8 @@ export class EdgeServer {
       maxHeaderSize: bounds.headersBytes + bounds.urlBytes,
       headersTimeout: Math.min(bounds.headerTimeoutMs, bounds.requestTimeoutMs),
       requestTimeout: bounds.requestTimeoutMs,
-      keepAliveTimeout: bounds.idleTimeoutMs,
+      // Idle connections are ended by `#endIdle`: Node would set and clear a timer for every request.
+      keepAliveTimeout: 0,
       connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, bounds.headerTimeoutMs),
       requireHostHeader: false,
       insecureHTTPParser: false,
@@ -85,6 +86,17 @@ export class EdgeServer {
     this.#server.on("connection", (socket) => this.#onConnection(socket));
   }
 
+  /** Ends connections on which nothing happened for the idle timeout, and at most one check longer. */
+  #endIdle(checkEveryMs: number): void {
+    const mostChecks = Math.ceil(this.#bounds.idleTimeoutMs / checkEveryMs);
+    for (const socket of this.#sockets) {
+      if (!isIdle(socket)) continue;
+      const connection = connectionOf(socket);
+      connection.idleChecks += 1;
+      if (connection.idleChecks > mostChecks) socket.destroy();
+    }
+  }
+
   /** Starts listening; resolves with the address. @throws GatewayFailure `listen_failed` */
   async listen(host: string, port: number): Promise<AddressInfo> {
     await new Promise<void>((resolve, reject) => {
@@ -105,6 +117,9 @@ export class EdgeServer {
         resolve();
       });
     });
+    const checkEveryMs = Math.min(CHECK_EVERY_MS, this.#bounds.idleTimeoutMs);
+    const checks = setInterval(() => this.#endIdle(checkEveryMs), checkEveryMs).unref();
+    this.#server.once("close", () => clearInterval(checks));
     return this.#server.address() as AddressInfo;
   }
 
