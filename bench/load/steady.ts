@@ -14,13 +14,14 @@ export interface Latency {
 
 interface Lane {
   readonly socket: Socket;
-  sentAt: number;
+  dueAt: number;
   received: string;
 }
 
 /**
- * Requests `path` with each header line in turn, `rate` times a second; throws on any other status than 200, on a lost
- * connection, and when answers come so late that all 64 connections are taken.
+ * Requests `path` with each header line in turn, `rate` times a second. A request that finds all 64 connections taken
+ * waits, and its time counts from when it was due. Throws on any other status than 200 and on a lost connection, and
+ * when a whole second of requests is waiting.
  */
 export async function steadyLatency(
   port: number,
@@ -30,47 +31,76 @@ export async function steadyLatency(
   seconds: number,
 ): Promise<Latency> {
   const requests = headerLines.map((line) => `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${line}\r\n`);
-  const times: number[] = [];
-  const free: Lane[] = [];
-  let failure: Error | undefined;
-  const fail = (error: Error) => {
-    failure ??= error;
-  };
   const lanes = await Promise.all(Array.from({ length: CONNECTIONS }, () => openLane(port)));
-  for (const lane of lanes) {
-    free.push(lane);
-    lane.socket.on("error", fail);
-    lane.socket.on("close", () => fail(new Error("the target closed a connection")));
-    lane.socket.on("data", (chunk) => {
-      lane.received += chunk;
-      if (!isWholeAnswer(lane.received)) return;
-      times.push(performance.now() - lane.sentAt);
-      if (!lane.received.startsWith("HTTP/1.1 200 "))
-        fail(new Error(`answered ${lane.received.slice(0, 20)}`));
-      lane.received = "";
-      free.push(lane);
-    });
-  }
+  const run = new SteadyRun(lanes, requests);
   const start = performance.now();
   const total = rate * seconds;
-  for (let sent = 0; sent < total && failure === undefined; ) {
+  for (let sent = 0; sent < total && run.failure === undefined; ) {
     const due = Math.min(total, Math.floor(((performance.now() - start) * rate) / 1_000));
-    for (; sent < due; sent++) {
-      const lane = free.shift();
-      if (lane === undefined) {
-        fail(new Error(`${rate} requests a second are too many: all connections are waiting`));
-        break;
-      }
-      lane.sentAt = performance.now();
-      lane.socket.write(requests[sent % requests.length] ?? "");
-    }
+    for (; sent < due; sent++) run.send();
+    if (run.waiting > rate) run.fail(new Error(`${rate} requests a second are too many`));
     await sleep(1);
   }
-  await sleep(100);
-  const found = failure;
+  for (let n = 0; n < 100 && run.times.length < total && run.failure === undefined; n++) await sleep(10);
+  const { failure } = run;
   for (const { socket } of lanes) socket.destroy();
-  if (found !== undefined) throw found;
-  return summary(times);
+  if (failure !== undefined) throw failure;
+  return summary(run.times);
+}
+
+/** The connections of one measurement, the requests that wait for one, and the times so far. */
+class SteadyRun {
+  /** Milliseconds per answered request. */
+  readonly times: number[] = [];
+  failure: Error | undefined;
+  readonly #requests: readonly string[];
+  readonly #free: Lane[];
+  readonly #waiting: number[] = [];
+  #next = 0;
+
+  constructor(lanes: readonly Lane[], requests: readonly string[]) {
+    this.#requests = requests;
+    this.#free = [...lanes];
+    for (const lane of lanes) {
+      lane.socket.on("error", (error) => this.fail(error));
+      lane.socket.on("close", () => this.fail(new Error("the target closed a connection")));
+      lane.socket.on("data", (chunk) => this.#receive(lane, chunk.toString()));
+    }
+  }
+
+  /** Requests that are due and not sent. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  fail(error: Error): void {
+    this.failure ??= error;
+  }
+
+  /** Sends one request, or lets it wait for a connection. */
+  send(): void {
+    const now = performance.now();
+    const lane = this.#free.shift();
+    if (lane === undefined) this.#waiting.push(now);
+    else this.#write(lane, now);
+  }
+
+  #write(lane: Lane, dueAt: number): void {
+    lane.dueAt = dueAt;
+    lane.socket.write(this.#requests[this.#next++ % this.#requests.length] ?? "");
+  }
+
+  #receive(lane: Lane, text: string): void {
+    lane.received += text;
+    if (!isWholeAnswer(lane.received)) return;
+    this.times.push(performance.now() - lane.dueAt);
+    if (!lane.received.startsWith("HTTP/1.1 200 "))
+      this.fail(new Error(`answered ${lane.received.slice(0, 20)}`));
+    lane.received = "";
+    const dueAt = this.#waiting.shift();
+    if (dueAt === undefined) this.#free.push(lane);
+    else this.#write(lane, dueAt);
+  }
 }
 
 function openLane(port: number): Promise<Lane> {
@@ -78,7 +108,7 @@ function openLane(port: number): Promise<Lane> {
     const socket = connect(port, "127.0.0.1");
     socket.setNoDelay(true).setEncoding("latin1");
     socket.once("error", reject);
-    socket.once("connect", () => resolve({ socket, sentAt: 0, received: "" }));
+    socket.once("connect", () => resolve({ socket, dueAt: 0, received: "" }));
   });
 }
 

@@ -51,14 +51,14 @@ async function oneAnswer(port: number, { credential, fixtures }: Scenario): Prom
   }
 }
 
-/** Writes what is requested in turn: one line per caller, and per additional route where there are more of those. */
+/** Writes what is requested in turn: one line per caller, spread over the additional routes where there are some. */
 function requestFile(scenario: Scenario): { header: string; file: string } {
   const { credential, fixtures, routes } = scenario;
   const set = credential === "none" ? undefined : fixtures.credentials[credential];
   const lines: string[] = [];
-  for (let n = 0; n < Math.max(CALLERS, routes); n++) {
-    const path = routes === 0 ? LOAD_PATH : serviceRoute(n % routes).path;
-    lines.push(`${path}\t${set?.good[n % CALLERS] ?? ""}\n`);
+  for (let n = 0; n < CALLERS; n++) {
+    const path = routes === 0 ? LOAD_PATH : serviceRoute(Math.floor((n * routes) / CALLERS)).path;
+    lines.push(`${path}\t${set?.good[n] ?? ""}\n`);
   }
   const file = join(scenario.directory, "requests.txt");
   writeFileSync(file, lines.join(""));

@@ -52,7 +52,7 @@ function credentials({ credential, fixtures, keys }: Scenario): string {
     );
     for (let n = 0; n < keys; n++) {
       const hash = createHash("sha256").update(`other-${n}`).digest("hex");
-      entries.push(`  - { id: other-${n}, hash: "sha256:${hash}", scopes: [${SCOPE}] }\n`);
+      entries.push(`  - { id: o${n}, hash: "sha256:${hash}" }\n`);
     }
     return `apiKeys:\n${entries.join("")}`;
   }
