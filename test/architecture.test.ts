@@ -85,11 +85,6 @@ describe("the check finds", () => {
     ["a second importer of jose", { "authn/new.ts": 'import { jwtVerify } from "jose";' }, /authn\/jwt\//],
     ["a second importer of ioredis", { "store/new.ts": 'import { Redis } from "ioredis";' }, /redis\.ts/],
     [
-      "a second importer of undici",
-      { "upstream/new.ts": 'import type { Pool } from "undici";' },
-      /http-transport/,
-    ],
-    [
       "a second importer of http-proxy-middleware",
       { "upstream/new.ts": 'import { x } from "http-proxy-middleware";' },
       /upgrade-transport/,

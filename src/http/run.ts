@@ -171,17 +171,15 @@ export class Run implements InFlight {
         path: upstreamPath(plan, request),
         fields: requestFields(plan.request, request, principal, portOf(request)),
         body,
+        bodyLength: announcedLength(request),
       },
       exchange,
     );
   }
 
   #body(request: GatewayRequest): RequestBody | null {
-    const { fields } = request;
-    if (!fields.names.includes("transfer-encoding")) {
-      const length = fields.first("content-length");
-      if (length === undefined || Number(length) === 0) return null;
-    }
+    if (!request.fields.names.includes("transfer-encoding") && (announcedLength(request) ?? 0) === 0)
+      return null;
     return new RequestBody(this.#incoming, this.#state.policy.admission.bodyBytes, () =>
       this.#exchange?.touch(),
     );
@@ -308,6 +306,12 @@ export class Run implements InFlight {
       ended: this.#ended,
     });
   }
+}
+
+/** Bytes of the request's body; undefined when its head doesn't tell. */
+function announcedLength({ fields }: GatewayRequest): number | undefined {
+  const length = fields.first("content-length");
+  return length === undefined ? undefined : Number(length);
 }
 
 const NO_FIELDS: readonly string[] = [];

@@ -3,8 +3,9 @@
 
 import type { ServerResponse } from "node:http";
 import type { Deadlines, Watched } from "./deadlines.ts";
-import type { UpstreamFailure } from "./failure-map.ts";
-import { failureOf } from "./failure-map.ts";
+import { failureOf, type UpstreamFailure } from "./failure-map.ts";
+import type { AnswerSink, FlowControl } from "./http1/connection.ts";
+import type { ResponseHead } from "./http1/response-head.ts";
 import type { UpstreamTimeouts } from "./policy.ts";
 import { type ResponseFieldsPolicy, responseFields } from "./response-fields.ts";
 
@@ -17,13 +18,6 @@ export type ExchangeEnd =
   | { readonly kind: "broken"; readonly status: number; readonly reason: string }
   | { readonly kind: "aborted" };
 
-/** What the exchange needs of the transport's controller. */
-export interface FlowControl {
-  abort(reason: Error): void;
-  pause(): void;
-  resume(): void;
-}
-
 export interface ExchangeOptions {
   readonly outgoing: ServerResponse;
   readonly response: ResponseFieldsPolicy;
@@ -32,28 +26,22 @@ export interface ExchangeOptions {
   readonly onEnd: (end: ExchangeEnd) => void;
 }
 
-class Aborted extends Error {
-  readonly code = "CLIENT_ABORTED";
-}
-
 // Bodies up to this size are copied into one write together with the head; beyond it the copy costs more than it saves.
 const JOINED_BODY_BYTES = 16 * 1024;
 // An upstream may announce early hints, but not without end.
 const MOST_INTERIM_ANSWERS = 16;
 
-export class Exchange implements Watched {
+export class Exchange implements AnswerSink, Watched {
   slot = -1;
   readonly #outgoing: ServerResponse;
   readonly #options: ExchangeOptions;
   #control: FlowControl | undefined;
-  #abortedBeforeStart = false;
   #interim = 0;
   #status = 0;
-  /** Bytes that the answer's Content-Length announces; -1 when unknown. */
-  #length = -1;
+  #head: ResponseHead | undefined;
   #bytes = 0;
-  #mediaType = "";
   #sent = false;
+  #paused = false;
   #ended = false;
   #phaseEnd: number;
   readonly #totalEnd: number;
@@ -81,13 +69,12 @@ export class Exchange implements Watched {
   onDeadline(): void {
     if (this.#ended) return;
     const total = this.#totalEnd <= this.#phaseEnd;
-    const control = this.#control;
     if (this.#status === 0) {
-      const reason = total ? "total_timeout" : control === undefined ? "connect_timeout" : "headers_timeout";
+      const phase = this.#control === undefined ? "connect_timeout" : "headers_timeout";
+      const reason = total ? "total_timeout" : phase;
       this.#finish({ kind: "failed", failure: { code: "upstream_timeout", reason, unanswered: false } });
     } else this.#break(total ? "total_timeout" : "body_timeout");
-    if (control === undefined) this.#abortedBeforeStart = true;
-    else control.abort(new Aborted("timeout"));
+    this.#control?.abort();
   }
 
   /** Bytes of the answer's body that came from the upstream. */
@@ -95,13 +82,13 @@ export class Exchange implements Watched {
     return this.#bytes;
   }
 
-  get status(): number {
-    return this.#status;
-  }
-
   /** Content-Type of the answer, empty until its head is there. */
   get mediaType(): string {
-    return this.#mediaType;
+    const fields = this.#head?.fields ?? [];
+    for (let index = 0; index < fields.length; index += 2) {
+      if (fields[index] === "content-type") return fields[index + 1] as string;
+    }
+    return "";
   }
 
   /** Ends a stream orderly before its upstream does; for event streams, whose end is never mistaken for completeness. */
@@ -109,98 +96,99 @@ export class Exchange implements Watched {
     if (this.#ended) return;
     this.#outgoing.end();
     this.#finish({ kind: "answered", status: this.#status });
-    this.#control?.abort(new Aborted("the gateway is shutting down"));
+    this.#control?.abort();
   }
 
   /** The client went away: the upstream's work is cancelled. */
   abort(): void {
     if (this.#ended) return;
     this.#finish({ kind: "aborted" });
-    if (this.#control === undefined) this.#abortedBeforeStart = true;
-    else this.#control.abort(new Aborted("the client went away"));
+    this.#control?.abort();
   }
 
-  onRequestStart(control: FlowControl): void {
+  /** Nobody waits for the answer any more. */
+  get over(): boolean {
+    return this.#ended;
+  }
+
+  onStart(control: FlowControl): void {
     this.#control = control;
     this.touch();
-    if (this.#abortedBeforeStart || this.#ended) control.abort(new Aborted("the client went away"));
   }
 
-  onResponseStart(
-    control: FlowControl,
-    status: number,
-    headers: Readonly<Record<string, string | string[] | undefined>>,
-  ): void {
+  onHead(head: ResponseHead): void {
+    const { status } = head;
     if (this.#ended) return;
     if (status < 200) {
       this.#interim += 1;
-      if (status < 100 || this.#interim > MOST_INTERIM_ANSWERS) this.#invalid(control, "interim_answers");
+      if (status < 100 || this.#interim > MOST_INTERIM_ANSWERS) this.#invalid("interim_answers");
       return;
     }
     if (status > 599) {
-      this.#invalid(control, "status_invalid");
+      this.#invalid("status_invalid");
       return;
     }
     this.#status = status;
+    this.#head = head;
     this.#awaitData();
-    const length = headers["content-length"];
-    const type = headers["content-type"];
-    this.#mediaType = typeof type === "string" ? type : "";
-    this.#length = typeof length === "string" ? Number(length) : -1;
     try {
-      this.#outgoing.writeHead(status, responseFields(headers, status, this.#options.response));
+      this.#outgoing.writeHead(status, responseFields(head, this.#options.response));
     } catch {
-      this.#invalid(control, "header_invalid");
+      this.#invalid("header_invalid");
       return;
     }
     // Data that came with the head is handed over before microtasks run; only a head that stands alone is sent alone.
     queueMicrotask(() => this.#flushHead());
   }
 
-  onResponseData(control: FlowControl, chunk: Buffer): void {
-    if (this.#ended) return;
-    this.#bytes += chunk.length;
-    this.#awaitData();
+  onData(piece: Buffer): boolean {
+    if (this.#ended) return false;
+    this.#bytes += piece.length;
+    if (!this.#paused) this.#awaitData();
     const outgoing = this.#outgoing;
     if (!this.#sent) {
       this.#sent = true;
-      if (chunk.length === this.#length && chunk.length <= JOINED_BODY_BYTES) {
-        outgoing.end(chunk.toString("latin1"), "latin1");
-        return;
+      if (piece.length === this.#head?.bodyLength && piece.length <= JOINED_BODY_BYTES) {
+        outgoing.end(piece.toString("latin1"), "latin1");
+        return false;
       }
     }
-    if (!outgoing.write(chunk)) {
-      control.pause();
-      // A slow client is no fault of the upstream.
-      this.#phaseEnd = Number.POSITIVE_INFINITY;
-      outgoing.once("drain", () => {
-        this.#awaitData();
-        control.resume();
-      });
-    }
+    if (!outgoing.write(piece) && !this.#paused) this.#pause();
+    return true;
   }
 
-  onResponseEnd(): void {
+  onEnd(): void {
     if (this.#ended) return;
     this.#sent = true;
     if (!this.#outgoing.writableEnded) this.#outgoing.end();
     this.#finish({ kind: "answered", status: this.#status });
   }
 
-  onResponseError(_control: FlowControl | undefined, error: unknown): void {
+  onError(error: unknown, unanswered: boolean): void {
     if (this.#ended) return;
-    const failure = failureOf(error);
-    if (this.#status === 0) {
-      this.#finish({ kind: "failed", failure });
-      return;
-    }
-    this.#break(failure.reason);
+    const failure = failureOf(error, unanswered);
+    if (this.#status === 0) this.#finish({ kind: "failed", failure });
+    else this.#break(failure.reason);
   }
 
-  #invalid(control: FlowControl, reason: string): void {
+  /** Lets the upstream wait until the client has read on. */
+  #pause(): void {
+    this.#paused = true;
+    this.#control?.pause();
+    // A slow client is no fault of the upstream.
+    this.#phaseEnd = Number.POSITIVE_INFINITY;
+    this.#outgoing.once("drain", () => {
+      if (this.#ended) return;
+      this.#paused = false;
+      this.#awaitData();
+      this.#control?.resume();
+    });
+  }
+
+  #invalid(reason: string): void {
     this.#status = 0;
     this.#finish({ kind: "failed", failure: { code: "upstream_invalid", reason, unanswered: false } });
-    control.abort(new Aborted(reason));
+    this.#control?.abort();
   }
 
   #break(reason: string): void {

@@ -6,15 +6,13 @@ export interface UpstreamFailure {
   readonly code: DenialCode;
   /** Stable word for the log; never holds the error's message. */
   readonly reason: string;
-  /** The connection ended before any byte of an answer, so nothing was answered. */
+  /** A connection that was kept from before ended without a byte of an answer: most likely nothing saw the request. */
   readonly unanswered: boolean;
 }
 
 const TIMEOUTS: ReadonlyMap<string, string> = new Map([
-  ["UND_ERR_CONNECT_TIMEOUT", "connect_timeout"],
+  ["CONNECT_TIMEOUT", "connect_timeout"],
   ["ETIMEDOUT", "connect_timeout"],
-  ["UND_ERR_HEADERS_TIMEOUT", "headers_timeout"],
-  ["UND_ERR_BODY_TIMEOUT", "body_timeout"],
 ]);
 
 const UNREACHABLE: ReadonlyMap<string, string> = new Map([
@@ -25,37 +23,25 @@ const UNREACHABLE: ReadonlyMap<string, string> = new Map([
   ["EAI_AGAIN", "dns_error"],
   ["EHOSTUNREACH", "host_unreachable"],
   ["ENETUNREACH", "host_unreachable"],
-  ["UND_ERR_SOCKET", "connection_reset"],
-  ["UND_ERR_DESTROYED", "connection_closed"],
-  ["UND_ERR_CLOSED", "connection_closed"],
+  ["CONNECTION_LOST", "connection_reset"],
+  ["TRANSPORT_CLOSED", "connection_closed"],
 ]);
 
 // No handshake, or no certificate that can be trusted.
 const TLS = /^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|EPROTO$)|SELF_SIGNED/;
 
 /** What a transport error means for the client (RFC 9110 sections 15.6.3 and 15.6.5). */
-export function failureOf(error: unknown): UpstreamFailure {
+export function failureOf(error: unknown, unanswered = false): UpstreamFailure {
   const code = codeOf(error);
   const timeout = TIMEOUTS.get(code);
   if (timeout !== undefined) return { code: "upstream_timeout", reason: timeout, unanswered: false };
   if (code === "BODY_TOO_LARGE") return { code: "body_too_large", reason: "body_bytes", unanswered: false };
-  const unreachable = brokeProtocol(error) ? undefined : UNREACHABLE.get(code);
-  if (unreachable !== undefined) {
-    return {
-      code: "upstream_unreachable",
-      reason: unreachable,
-      unanswered: unreachable === "connection_reset",
-    };
-  }
+  const unreachable = UNREACHABLE.get(code);
+  if (unreachable !== undefined) return { code: "upstream_unreachable", reason: unreachable, unanswered };
   if (TLS.test(code)) {
     return { code: "upstream_unreachable", reason: "tls_error", unanswered: false };
   }
   return { code: "upstream_invalid", reason: "protocol_error", unanswered: false };
-}
-
-/** undici ends a connection with the code of a lost one, too, when the answer on it breaks the protocol. */
-function brokeProtocol(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith("bad ");
 }
 
 function codeOf(error: unknown): string {

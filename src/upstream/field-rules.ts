@@ -125,7 +125,7 @@ export function endsHere(name: string): boolean {
 export function nominated(
   connection: string | readonly string[] | undefined,
 ): ReadonlySet<string> | undefined {
-  if (connection === undefined) return undefined;
+  if (connection === undefined || connection === "") return undefined;
   const value = typeof connection === "string" ? connection : connection.join(",");
   if (value === "keep-alive" || value === "close" || value === "Keep-Alive") return undefined;
   const names = new Set<string>();

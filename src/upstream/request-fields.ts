@@ -28,7 +28,7 @@ export interface RequestFieldsPolicy {
   readonly strippedPrefix: string;
 }
 
-/** The flat header list for the upstream. `port` is the one that the client addressed. */
+/** The flat header list for the upstream, without what frames the body. `port` is the one that the client addressed. */
 export function requestFields(
   policy: RequestFieldsPolicy,
   request: GatewayRequest,
@@ -46,7 +46,8 @@ export function requestFields(
   for (let index = 0; index < names.length; index++) {
     const name = names[index] as string;
     const verdict = rules.verdict(name);
-    if (verdict === "drop" || (verdict === "credential" && !forwardCredentials)) continue;
+    if (verdict === "drop" || verdict === "length") continue;
+    if (verdict === "credential" && !forwardCredentials) continue;
     if (dropped?.has(name) || (edits.remove.length > 0 && edits.remove.includes(name))) continue;
     out.push(raw[index * 2] as string, raw[index * 2 + 1] as string);
   }

@@ -1,6 +1,7 @@
 // Builds the header section that the client gets from the upstream's answer.
 
 import { endsHere, nominated } from "./field-rules.ts";
+import type { ResponseHead } from "./http1/response-head.ts";
 import { type FieldEdits, replaceField } from "./request-fields.ts";
 
 export interface ResponseFieldsPolicy {
@@ -14,22 +15,18 @@ export interface ResponseFieldsPolicy {
 }
 
 /** The flat header list for the client. Names are lower case, repeated lines stay apart and in order. */
-export function responseFields(
-  upstream: Readonly<Record<string, string | string[] | undefined>>,
-  status: number,
-  policy: ResponseFieldsPolicy,
-): string[] {
-  const dropped = nominated(upstream.connection);
+export function responseFields(head: ResponseHead, policy: ResponseFieldsPolicy): string[] {
+  const { fields, status } = head;
+  const dropped = nominated(head.connection);
   const out: string[] = [];
   let cacheControl = false;
-  for (const name in upstream) {
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] as string;
     if (endsHere(name) || policy.replaced.has(name) || dropped?.has(name)) continue;
     if (policy.edits.remove.length > 0 && policy.edits.remove.includes(name)) continue;
     if (name === "content-length" && status === 204) continue;
     if (name === "cache-control") cacheControl = true;
-    const value = upstream[name];
-    if (typeof value === "string") out.push(name, value);
-    else if (value !== undefined) for (const line of value) out.push(name, line);
+    out.push(name, fields[index + 1] as string);
   }
   for (const text of policy.own) out.push(text);
   if (policy.keepPrivate && !cacheControl) out.push("cache-control", "private");

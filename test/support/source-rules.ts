@@ -28,7 +28,6 @@ const FLOORS: Readonly<Record<string, number>> = {
 const SINGLE_IMPORTERS: Readonly<Record<string, string>> = {
   jose: "authn/jwt/",
   ioredis: "store/redis.ts",
-  undici: "upstream/http-transport.ts",
   "http-proxy-middleware": "upstream/upgrade-transport.ts",
   pino: "telemetry/log.ts",
   yaml: "config/",

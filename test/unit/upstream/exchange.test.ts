@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Deadlines } from "../../../src/upstream/deadlines.ts";
 import { Exchange, type ExchangeEnd, type ExchangeOptions } from "../../../src/upstream/exchange.ts";
+import type { FlowControl } from "../../../src/upstream/http1/connection.ts";
+import { parseResponseHead, type ResponseHead } from "../../../src/upstream/http1/response-head.ts";
 import type { UpstreamTimeouts } from "../../../src/upstream/policy.ts";
 import { type Served, serve, until } from "../../support/served.ts";
 
-type Control = Parameters<Exchange["onRequestStart"]>[0];
-
-/** A transport's controller that notes what is asked of it. */
-class FlowNotes implements Control {
+/** A connection that notes what is asked of it. */
+class FlowNotes implements FlowControl {
   readonly asked: string[] = [];
   abort(): void {
     this.asked.push("abort");
@@ -43,7 +43,7 @@ function start(options: Partial<ExchangeOptions> = {}): Exchange {
     onEnd: (end) => ends.push(end),
     ...options,
   });
-  exchange.onRequestStart(control);
+  exchange.onStart(control);
   return exchange;
 }
 
@@ -54,18 +54,20 @@ function bodyOf(text: string): string {
   return /transfer-encoding: chunked/i.test(head) ? body.replace(/[0-9a-f]+\r\n([\s\S]*?)\r\n/g, "$1") : body;
 }
 
+/** The head with this status and these field lines. */
+function head(status: number, ...lines: readonly string[]): ResponseHead {
+  const whole = [`HTTP/1.1 ${String(status).padStart(3, "0")} Any`, ...lines];
+  return parseResponseHead(whole.map((line) => `${line}\r\n`).join(""), "GET");
+}
+
 const text = (value: string): Buffer => Buffer.from(value, "latin1");
 
 describe("an answer", () => {
   test("with a known length is passed on whole", async () => {
     const exchange = start();
-    exchange.onResponseStart(control, 201, {
-      "content-length": "5",
-      "content-type": "text/plain",
-      "x-a": ["1", "2"],
-    });
-    exchange.onResponseData(control, text("he\xffo!"));
-    exchange.onResponseEnd();
+    exchange.onHead(head(201, "content-length: 5", "content-type: text/plain", "x-a: 1", "x-a: 2"));
+    exchange.onData(text("he\xffo!"));
+    exchange.onEnd();
     const { text: got, orderly } = await served.closed();
     expect(got).toMatch(
       /^HTTP\/1\.1 201 Created\r\ncontent-length: 5\r\ncontent-type: text\/plain\r\nx-a: 1\r\nx-a: 2\r\n/,
@@ -73,26 +75,25 @@ describe("an answer", () => {
     expect(bodyOf(got)).toBe("he\xffo!");
     expect(orderly).toBe(true);
     expect(ends).toEqual([{ kind: "answered", status: 201 }]);
-    expect([exchange.status, exchange.bytes, exchange.mediaType]).toEqual([201, 5, "text/plain"]);
+    expect([exchange.bytes, exchange.mediaType]).toEqual([5, "text/plain"]);
   });
 
   test("in pieces without a length is passed on piece by piece", async () => {
     const exchange = start();
-    exchange.onResponseStart(control, 200, {});
-    exchange.onResponseData(control, text("one"));
+    exchange.onHead(head(200));
+    exchange.onData(text("one"));
     await until(() => served.received().includes("one"));
-    exchange.onResponseData(control, text("two"));
-    exchange.onResponseEnd();
+    exchange.onData(text("two"));
+    exchange.onEnd();
     expect(bodyOf((await served.closed()).text)).toContain("onetwo");
     expect(ends).toEqual([{ kind: "answered", status: 200 }]);
   });
 
   test("of many pieces with one length is passed on whole", async () => {
     const exchange = start();
-    exchange.onResponseStart(control, 200, { "content-length": "50000" });
-    for (let piece = 0; piece < 5; piece++)
-      exchange.onResponseData(control, Buffer.alloc(10_000, 65 + piece));
-    exchange.onResponseEnd();
+    exchange.onHead(head(200, "content-length: 50000"));
+    for (let piece = 0; piece < 5; piece++) exchange.onData(Buffer.alloc(10_000, 65 + piece));
+    exchange.onEnd();
     expect(bodyOf((await served.closed()).text)).toBe(
       [..."ABCDE"].map((letter) => letter.repeat(10_000)).join(""),
     );
@@ -101,36 +102,36 @@ describe("an answer", () => {
 
   test("without a body ends at its head", async () => {
     const exchange = start();
-    exchange.onResponseStart(control, 204, { "content-length": "0" });
-    exchange.onResponseEnd();
+    exchange.onHead(head(204, "content-length: 0"));
+    exchange.onEnd();
     expect((await served.closed()).text).not.toMatch(/content-length/i);
     expect(ends).toEqual([{ kind: "answered", status: 204 }]);
   });
 
   test("whose body waits lets its head go ahead", async () => {
     const exchange = start();
-    exchange.onResponseStart(control, 200, { "content-type": "text/event-stream" });
+    exchange.onHead(head(200, "content-type: text/event-stream"));
     await until(() => served.received().includes("text/event-stream"));
     expect(ends).toEqual([]);
-    exchange.onResponseEnd();
+    exchange.onEnd();
     await served.closed();
   });
 
   test("stops flowing while the client doesn't read, and flows on when it does", async () => {
     const exchange = start();
     served.client.pause();
-    exchange.onResponseStart(control, 200, {});
+    exchange.onHead(head(200));
     const piece = Buffer.alloc(256 * 1024, 97);
     let pieces = 0;
     while (!control.asked.includes("pause") && pieces < 100) {
-      exchange.onResponseData(control, piece);
+      exchange.onData(piece);
       pieces += 1;
     }
     expect(control.asked).toContain("pause");
     expect(control.asked).not.toContain("resume");
     served.client.resume();
     await until(() => control.asked.includes("resume"));
-    exchange.onResponseEnd();
+    exchange.onEnd();
     expect((await served.closed()).text.length).toBeGreaterThan(pieces * piece.length);
   });
 });
@@ -138,15 +139,15 @@ describe("an answer", () => {
 describe("interim answers", () => {
   test("are not passed on, up to 16 of them", async () => {
     const exchange = start();
-    for (let count = 0; count < 16; count++) exchange.onResponseStart(control, 103, { link: "</a>" });
-    exchange.onResponseStart(control, 200, { "content-length": "0" });
-    exchange.onResponseEnd();
+    for (let count = 0; count < 16; count++) exchange.onHead(head(103));
+    exchange.onHead(head(200, "content-length: 0"));
+    exchange.onEnd();
     expect((await served.closed()).text).toMatch(/^HTTP\/1\.1 200 OK/);
   });
 
   test("without end are an invalid answer", () => {
     const exchange = start();
-    for (let count = 0; count < 17; count++) exchange.onResponseStart(control, 103, {});
+    for (let count = 0; count < 17; count++) exchange.onHead(head(103));
     expect(ends).toMatchObject([
       { kind: "failed", failure: { code: "upstream_invalid", reason: "interim_answers" } },
     ]);
@@ -155,22 +156,21 @@ describe("interim answers", () => {
 });
 
 describe("an answer that can't be passed on is a failure, and nothing is sent:", () => {
-  test.each<
-    readonly [what: string, status: number, headers: Readonly<Record<string, string>>, reason: string]
-  >([
-    ["a status above 599", 600, {}, "status_invalid"],
-    ["a status of 0", 0, {}, "interim_answers"],
-    ["a line break in a value", 200, { "x-a": "1\r\nx-b: 2" }, "header_invalid"],
-    ["a name that is none", 200, { "x a": "1" }, "header_invalid"],
-  ])("%s", (_what, status, headers, reason) => {
+  const other = (fields: readonly string[]): ResponseHead => ({ ...head(200), fields });
+  test.each<readonly [what: string, head: ResponseHead, reason: string]>([
+    ["a status above 599", head(600), "status_invalid"],
+    ["a status of 0", head(0), "interim_answers"],
+    ["a line break in a value", other(["x-a", "1\r\nx-b: 2"]), "header_invalid"],
+    ["a name that is none", other(["x a", "1"]), "header_invalid"],
+  ])("%s", (_what, given, reason) => {
     const exchange = start();
-    exchange.onResponseStart(control, status, headers);
+    exchange.onHead(given);
     expect(ends).toEqual([
       { kind: "failed", failure: { code: "upstream_invalid", reason, unanswered: false } },
     ]);
     expect(control.asked).toEqual(["abort"]);
-    expect([served.outgoing.headersSent, exchange.status]).toEqual([false, 0]);
-    exchange.onResponseError(control, new Error("aborted"));
+    expect(served.outgoing.headersSent).toBe(false);
+    exchange.onError(new Error("aborted"), false);
     expect(ends).toHaveLength(1);
   });
 });
@@ -180,7 +180,7 @@ describe("a failure", () => {
 
   test("before the head leaves the answer to the gateway", () => {
     const exchange = start();
-    exchange.onResponseError(control, reset);
+    exchange.onError(reset, true);
     expect(ends).toEqual([
       {
         kind: "failed",
@@ -192,10 +192,10 @@ describe("a failure", () => {
 
   test("after the head breaks the client's connection, so that nothing looks complete", async () => {
     const exchange = start();
-    exchange.onResponseStart(control, 200, {});
-    exchange.onResponseData(control, text("half"));
+    exchange.onHead(head(200));
+    exchange.onData(text("half"));
     await until(() => served.received().includes("half"));
-    exchange.onResponseError(control, reset);
+    exchange.onError(reset, true);
     expect(ends).toEqual([{ kind: "broken", status: 200, reason: "connection_reset" }]);
     const { text: got } = await served.closed();
     expect(got).not.toContain("\r\n0\r\n\r\n");
@@ -214,7 +214,7 @@ describe("the time for the whole exchange", () => {
 
   test("that passes after the head breaks the answer", async () => {
     const exchange = start({ timeouts: { ...PATIENT, totalMs: 10 } });
-    exchange.onResponseStart(control, 200, {});
+    exchange.onHead(head(200));
     await until(() => ends.length > 0);
     expect(ends).toEqual([{ kind: "broken", status: 200, reason: "total_timeout" }]);
     await served.closed();
@@ -222,8 +222,8 @@ describe("the time for the whole exchange", () => {
 
   test("doesn't count once the exchange has ended", async () => {
     const exchange = start({ timeouts: { ...PATIENT, totalMs: 10 } });
-    exchange.onResponseStart(control, 200, { "content-length": "0" });
-    exchange.onResponseEnd();
+    exchange.onHead(head(200, "content-length: 0"));
+    exchange.onEnd();
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(ends).toEqual([{ kind: "answered", status: 200 }]);
   });
@@ -253,8 +253,8 @@ describe("the time for one phase", () => {
 
   test("is for the next piece of the answer after its head", async () => {
     const exchange = start({ timeouts: { ...PATIENT, idleMs: 100 } });
-    exchange.onResponseStart(control, 200, {});
-    exchange.onResponseData(control, text("some"));
+    exchange.onHead(head(200));
+    exchange.onData(text("some"));
     await until(() => ends.length > 0);
     expect(ends).toEqual([{ kind: "broken", status: 200, reason: "body_timeout" }]);
     await served.closed();
@@ -266,16 +266,16 @@ describe("a client that goes away", () => {
     const exchange = start();
     exchange.abort();
     exchange.abort();
-    exchange.onResponseStart(control, 200, {});
-    exchange.onResponseData(control, text("late"));
-    exchange.onResponseError(control, new Error("aborted"));
-    exchange.onResponseEnd();
+    exchange.onHead(head(200));
+    exchange.onData(text("late"));
+    exchange.onError(new Error("aborted"), false);
+    exchange.onEnd();
     expect(ends).toEqual([{ kind: "aborted" }]);
     expect(control.asked).toEqual(["abort"]);
     expect(served.outgoing.headersSent).toBe(false);
   });
 
-  test("before the request started cancels it at its start", () => {
+  test("before the request started lets it never start", () => {
     const exchange = new Exchange({
       outgoing: served.outgoing,
       response: { edits: { set: [], remove: [] }, replaced: new Set(), keepPrivate: false, own: [] },
@@ -283,17 +283,17 @@ describe("a client that goes away", () => {
       deadlines: new Deadlines(),
       onEnd: (end) => ends.push(end),
     });
+    expect(exchange.over).toBe(false);
     exchange.abort();
-    exchange.onRequestStart(control);
-    expect(control.asked).toEqual(["abort"]);
+    expect(exchange.over).toBe(true);
     expect(ends).toEqual([{ kind: "aborted" }]);
   });
 });
 
 test("a stream that is ended early ends orderly for the client", async () => {
   const exchange = start();
-  exchange.onResponseStart(control, 200, { "content-type": "text/event-stream" });
-  exchange.onResponseData(control, text("data: 1\n\n"));
+  exchange.onHead(head(200, "content-type: text/event-stream"));
+  exchange.onData(text("data: 1\n\n"));
   exchange.endEarly();
   exchange.endEarly();
   const { text: got, orderly } = await served.closed();

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parseResponseHead } from "../../../src/upstream/http1/response-head.ts";
 import { type ResponseFieldsPolicy, responseFields } from "../../../src/upstream/response-fields.ts";
 import { namesOf, valuesOf } from "../../support/requests.ts";
 
@@ -14,7 +15,11 @@ function build(
   policy: Partial<ResponseFieldsPolicy> = {},
   status = 200,
 ): string[] {
-  return responseFields(upstream, status, { ...POLICY, ...policy });
+  const lines = Object.entries(upstream).flatMap(([name, value]) =>
+    [value ?? []].flat().map((one) => `${name}: ${one}\r\n`),
+  );
+  const head = parseResponseHead(`HTTP/1.1 ${status} Any\r\n${lines.join("")}`, "GET");
+  return responseFields(head, { ...POLICY, ...policy });
 }
 
 test("the upstream's fields pass, repeated lines apart and in order", () => {
@@ -43,7 +48,7 @@ describe("not passed on are", () => {
     "proxy-authorization",
     "http2-settings",
   ])("%s", (name) => {
-    expect(namesOf(build({ [name]: "x", "x-stay": "1" }))).toEqual(["x-stay"]);
+    expect(namesOf(build({ [name]: "chunked", "x-stay": "1" }))).toEqual(["x-stay"]);
   });
 
   test("fields that the upstream nominates in Connection", () => {
