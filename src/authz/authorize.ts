@@ -3,7 +3,6 @@
 import { claimAt } from "../core/claims.ts";
 import { type Denial, deny } from "../core/denial.ts";
 import type { Principal } from "../core/principal.ts";
-import { meets } from "../core/scope.ts";
 import type { AuthzPolicy, Requirement } from "./policy.ts";
 
 /** The refusal, or undefined when the principal may pass. */
@@ -13,7 +12,7 @@ export function authorize(
   parameters: Readonly<Record<string, string>>,
 ): Denial | undefined {
   const { scopes, roles } = policy;
-  if (scopes !== undefined && !meets(principal.scopes, scopes)) {
+  if (scopes !== undefined && !principal.scopes.meets(scopes)) {
     return deny("scope_insufficient", "scope_missing", { requiredScopes: scopes.scopes });
   }
   if (roles !== undefined) {

@@ -13,6 +13,9 @@ export class ScopeSet {
   readonly #exact: ReadonlySet<string>;
   readonly #prefixes: readonly string[];
   readonly #all: boolean;
+  // One caller mostly asks for one route again and again, and requirements are compiled once.
+  #lastRequirement: ScopeRequirement | undefined;
+  #lastAnswer = false;
 
   constructor(values: Iterable<string>) {
     const unique = new Set(values);
@@ -28,20 +31,21 @@ export class ScopeSet {
   covers(needed: string): boolean {
     return this.#exact.has(needed) || this.#all || this.#prefixes.some((prefix) => needed.startsWith(prefix));
   }
+
+  /** Whether the held scopes are enough. */
+  meets(requirement: ScopeRequirement): boolean {
+    if (requirement !== this.#lastRequirement) {
+      const covered = (scope: string): boolean => this.covers(scope);
+      const { mode, scopes } = requirement;
+      this.#lastAnswer = mode === "all" ? scopes.every(covered) : scopes.some(covered);
+      this.#lastRequirement = requirement;
+    }
+    return this.#lastAnswer;
+  }
 }
 
 /** What a route asks for. */
 export interface ScopeRequirement {
   readonly mode: "all" | "any";
   readonly scopes: readonly string[];
-}
-
-export function meets(held: ScopeSet, requirement: ScopeRequirement): boolean {
-  const { scopes } = requirement;
-  if (requirement.mode === "all") {
-    for (const scope of scopes) if (!held.covers(scope)) return false;
-    return true;
-  }
-  for (const scope of scopes) if (held.covers(scope)) return true;
-  return false;
 }

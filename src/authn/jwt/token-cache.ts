@@ -19,8 +19,9 @@ export const CACHE_BOUNDS: CacheBounds = { entries: 10_000, bytes: 64 * 1024 * 1
 // An entry holds the token and the claims parsed from it, which take a few times its length, and some objects.
 const BYTES_PER_CHARACTER = 4;
 const BYTES_PER_ENTRY = 1024;
-// The end of the signature tells valid tokens apart, and is much cheaper to hash than the whole text.
-const KEY_CHARACTERS = 43;
+// 72 bits of the signature tell valid tokens apart, and are much cheaper to cut off and hash than the whole text. Should
+// two share them, each look-up still compares whole tokens.
+const KEY_CHARACTERS = 12;
 
 /**
  * Two generations: what is used moves to the young one; when that is half of the bounds, the old one is forgotten.

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isScopeToken, meets, ScopeSet } from "../../../src/core/scope.ts";
+import { isScopeToken, ScopeSet } from "../../../src/core/scope.ts";
 
 describe("a scope", () => {
   test.each([
@@ -61,6 +61,6 @@ describe("a requirement", () => {
     ["any", ["c", "d"], false],
     ["any", [], false],
   ])("of %s of %j is met: %s", (mode, scopes, met) => {
-    expect(meets(held, { mode, scopes })).toBe(met);
+    expect(held.meets({ mode, scopes })).toBe(met);
   });
 });
