@@ -3,8 +3,11 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { canonicalAddress } from "../core/address.ts";
+import type { Listed } from "../core/live-list.ts";
+import type { Arrival } from "../pipeline/arrival.ts";
 
-export interface Connection {
+export interface Connection extends Listed {
+  readonly socket: Socket;
   /** Peer address in canonical spelling. */
   readonly peerAddress: string;
   /** Nothing more is taken from this connection. */
@@ -30,6 +33,8 @@ export function connectionOf(socket: Socket): Connection {
   const known = connections.get(socket);
   if (known !== undefined) return known;
   const made: Connection = {
+    slot: -1,
+    socket,
     peerAddress: canonicalAddress(socket.remoteAddress ?? ""),
     closing: false,
     busy: 0,
@@ -38,6 +43,20 @@ export function connectionOf(socket: Socket): Connection {
   };
   connections.set(socket, made);
   return made;
+}
+
+/** The request as it arrived, under the id that the gateway gave it. */
+export function arrivalOf(incoming: IncomingMessage, id: string, upgrade = false): Arrival {
+  return {
+    id,
+    method: incoming.method ?? "",
+    rawTarget: incoming.url ?? "",
+    rawFields: incoming.rawHeaders,
+    httpVersion: incoming.httpVersion,
+    scheme: "http",
+    peerAddress: connectionOf(incoming.socket).peerAddress,
+    upgrade,
+  };
 }
 
 /** A request or tunnel begins on the connection; `release` ends it. */
@@ -56,9 +75,8 @@ export function release(socket: Socket): void {
 }
 
 /** Whether nothing is under way on the connection, not even a request that has begun to arrive. */
-export function isIdle(socket: Socket): boolean {
-  const connection = connectionOf(socket);
-  return connection.busy === 0 && connection.readUntilIdle === socket.bytesRead;
+export function isIdle({ busy, readUntilIdle, socket }: Connection): boolean {
+  return busy === 0 && readUntilIdle === socket.bytesRead;
 }
 
 /**

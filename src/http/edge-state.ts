@@ -23,6 +23,17 @@ export interface EdgeOptions {
   readonly decisions: "all" | "denied" | "off";
 }
 
+/** How a request ended. */
+export interface Ending {
+  /** Status that was sent; 499 when the client went away before any. */
+  readonly status: number;
+  /** Refusal code, when the gateway answered itself. */
+  readonly code?: string | undefined;
+  readonly grpcStatus?: number | undefined;
+  readonly bytes?: number;
+  readonly ended?: string | undefined;
+}
+
 /** Something in flight that a drain may have to cut. */
 export interface Cuttable {
   cut(): void;
@@ -72,18 +83,36 @@ export class EdgeState {
     return plan;
   }
 
-  logsAccess(refused: boolean): boolean {
+  /** @param startedMs reading of `performance.now()` at the arrival */
+  logAccess(arrival: Arrival, startedMs: number, decision: Decision | undefined, ending: Ending): void {
     const { access } = this.#options;
-    if (access === "denied") return refused;
-    return access >= 1 || (access > 0 && Math.random() < access);
+    const logged =
+      access === "denied" ? ending.code !== undefined : access >= 1 || (access > 0 && Math.random() < access);
+    if (!logged) return;
+    const request = decision?.request;
+    this.log.access({
+      requestId: request?.id ?? arrival.id,
+      client: request?.clientAddress ?? arrival.peerAddress,
+      method: arrival.method,
+      path: loggedPath(request?.target.path ?? arrival.rawTarget),
+      route: decision?.route?.name,
+      status: ending.status,
+      code: ending.code,
+      grpcStatus: ending.grpcStatus,
+      durationMs: Math.round((performance.now() - startedMs) * 1_000) / 1_000,
+      bytes: ending.bytes ?? 0,
+      upstream: decision?.kind === "forward" ? decision.route.upstream : undefined,
+      subject: decision?.principal?.subject,
+      authMethod: decision?.principal?.method,
+      ended: ending.ended,
+    });
   }
 
   logDecision(decision: Decision, arrival: Arrival): void {
     const { decisions } = this.#options;
     if (decisions === "off" || (decisions === "denied" && decision.kind !== "refuse")) return;
     const refusal = decision.kind === "refuse" ? decision : undefined;
-    const principal = decision.kind === "preflight" ? undefined : decision.principal;
-    const { request } = decision;
+    const { request, principal } = decision;
     this.log.decision({
       requestId: request?.id ?? arrival.id,
       client: request?.clientAddress ?? arrival.peerAddress,

@@ -7,12 +7,11 @@ import { isPromise } from "../core/result.ts";
 import type { Arrival } from "../pipeline/arrival.ts";
 import { preflightFields } from "../pipeline/cors.ts";
 import { decide } from "../pipeline/decide.ts";
-import type { Decision, Forward, Refuse } from "../pipeline/decision.ts";
-import { loggedPath } from "../telemetry/log.ts";
+import type { Decision, Forward, Preflight, Refuse } from "../pipeline/decision.ts";
 import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
 import { RequestBody } from "../upstream/request-body.ts";
 import { isLoop, requestFields } from "../upstream/request-fields.ts";
-import { closeAfterAnswer, connectionOf, hold, lingerAtClose, readRest, release } from "./connection.ts";
+import { arrivalOf, closeAfterAnswer, hold, lingerAtClose, readRest, release } from "./connection.ts";
 import type { EdgeState, InFlight } from "./edge-state.ts";
 import { ownFields } from "./own-fields.ts";
 import { renderRefusal } from "./refusal.ts";
@@ -29,7 +28,7 @@ export class Run implements InFlight {
   readonly #outgoing: ServerResponse;
   readonly #expectsContinue: boolean;
   readonly #startedMs: number;
-  readonly #id: string;
+  readonly #arrival: Arrival;
   #decision: Decision | undefined;
   #exchange: Exchange | undefined;
   #code: string | undefined;
@@ -48,7 +47,7 @@ export class Run implements InFlight {
     this.#outgoing = outgoing;
     this.#expectsContinue = expectsContinue;
     this.#startedMs = performance.now();
-    this.#id = state.newRequestId();
+    this.#arrival = arrivalOf(incoming, state.newRequestId());
   }
 
   /** Refuses the request without deciding on it. */
@@ -58,27 +57,17 @@ export class Run implements InFlight {
 
   /** Answers the request. Never throws. */
   start(): void {
-    const incoming = this.#incoming;
     if (!this.#open()) return;
     try {
       if (this.#state.runs.size > this.#state.inFlightLimit) {
         this.#refuse(unread(deny("overloaded", "in_flight", { retryAfterSeconds: 1 })));
         return;
       }
-      const arrival: Arrival = {
-        id: this.#id,
-        method: incoming.method ?? "",
-        rawTarget: incoming.url ?? "",
-        rawFields: incoming.rawHeaders,
-        httpVersion: incoming.httpVersion,
-        scheme: "http",
-        peerAddress: connectionOf(incoming.socket).peerAddress,
-      };
-      const decision = decide(this.#state.policy, arrival);
-      if (!isPromise(decision)) this.#act(decision, arrival);
+      const decision = decide(this.#state.policy, this.#arrival);
+      if (!isPromise(decision)) this.#act(decision);
       else {
         decision.then(
-          (settled) => this.#act(settled, arrival),
+          (settled) => this.#act(settled),
           (error: unknown) => this.#fail(error),
         );
       }
@@ -118,25 +107,21 @@ export class Run implements InFlight {
     return true;
   }
 
-  #act(decision: Decision, arrival: Arrival): void {
+  #act(decision: Decision): void {
     if (this.#outgoing.destroyed) return;
     this.#decision = decision;
-    this.#state.logDecision(decision, arrival);
+    this.#state.logDecision(decision, this.#arrival);
     try {
       if (decision.kind === "forward") this.#forward(decision, false);
       else if (decision.kind === "refuse") this.#refuse(decision);
-      else
-        this.#answerPreflight(
-          decision.request,
-          preflightFields(decision.route.cors ?? NO_CORS, decision.request.fields),
-        );
+      else this.#answerPreflight(decision);
     } catch (error) {
       this.#fail(error);
     }
   }
 
   #fail(error: unknown): void {
-    this.#state.logDefect(error, this.#decision?.request?.id ?? this.#id);
+    this.#state.logDefect(error, this.#decision?.request?.id ?? this.#arrival.id);
     if (this.#outgoing.headersSent) this.#outgoing.destroy();
     else this.#refuseForwarded(deny("internal_error"));
   }
@@ -214,8 +199,7 @@ export class Run implements InFlight {
 
   /** A refusal after the decision to forward: of the upstream's failure, or of a body that grew too large. */
   #refuseForwarded(denial: Denial): void {
-    const decision = this.#decision;
-    const known = decision === undefined || decision.kind === "preflight" ? undefined : decision;
+    const known = this.#decision;
     this.#refuse({
       kind: "refuse",
       denial,
@@ -231,7 +215,7 @@ export class Run implements InFlight {
     const { request, route, denial } = refusal;
     const answer = renderRefusal(denial, {
       protocol: refusal.protocol,
-      requestId: request?.id ?? this.#id,
+      requestId: request?.id ?? this.#arrival.id,
       contentType: request?.fields.first("content-type") ?? this.#incoming.headers["content-type"],
       fields:
         request === undefined || route === undefined
@@ -243,8 +227,8 @@ export class Run implements InFlight {
     this.#answer(answer.status, answer.fields, answer.body, answer.closes);
   }
 
-  #answerPreflight(request: GatewayRequest, fields: readonly string[]): void {
-    this.#answer(204, [...fields, "X-Request-Id", request.id], "", false);
+  #answerPreflight({ request, cors }: Preflight): void {
+    this.#answer(204, [...preflightFields(cors, request.fields), "X-Request-Id", request.id], "", false);
   }
 
   #answer(status: number, fields: readonly string[], body: string, closes: boolean): void {
@@ -280,29 +264,12 @@ export class Run implements InFlight {
       // The upstream answered before it had read the whole body; the rest must not be taken for another request.
       readRest(this.#incoming);
     }
-    this.#log();
-  }
-
-  #log(): void {
-    if (!this.#state.logsAccess(this.#code !== undefined)) return;
-    const decision = this.#decision;
-    const request = decision?.request;
-    const principal =
-      decision === undefined || decision.kind === "preflight" ? undefined : decision.principal;
-    this.#state.log.access({
-      requestId: request?.id ?? this.#id,
-      client: request?.clientAddress ?? connectionOf(this.#incoming.socket).peerAddress,
-      method: this.#incoming.method ?? "",
-      path: loggedPath(request?.target.path ?? this.#incoming.url ?? ""),
-      route: decision?.route?.name,
-      status: this.#outgoing.headersSent ? this.#outgoing.statusCode : 499,
+    const { headersSent, statusCode } = this.#outgoing;
+    this.#state.logAccess(this.#arrival, this.#startedMs, this.#decision, {
+      status: headersSent ? statusCode : 499,
       code: this.#code,
       grpcStatus: this.#grpcStatus,
-      durationMs: Math.round((performance.now() - this.#startedMs) * 1_000) / 1_000,
       bytes: this.#exchange?.bytes ?? 0,
-      upstream: decision?.kind === "forward" ? decision.route.upstream : undefined,
-      subject: principal?.subject,
-      authMethod: principal?.method,
       ended: this.#ended,
     });
   }
@@ -315,7 +282,6 @@ function announcedLength({ fields }: GatewayRequest): number | undefined {
 }
 
 const NO_FIELDS: readonly string[] = [];
-const NO_CORS = { origins: [], methods: [], headers: [], credentials: false, maxAgeSeconds: 0, expose: [] };
 
 function ignore(): void {}
 

@@ -5,10 +5,11 @@ import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
-import { deny } from "../core/denial.ts";
+import { type Denial, deny } from "../core/denial.ts";
 import { GatewayFailure } from "../core/failure.ts";
-import { loggedPath } from "../telemetry/log.ts";
-import { connectionOf, hold, isIdle, release } from "./connection.ts";
+import { LiveList } from "../core/live-list.ts";
+import { FORWARDED_METHODS } from "../pipeline/decide.ts";
+import { type Connection, connectionOf, hold, isIdle, release } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
 import { denialOfParserError, writeToSocket } from "./parser-error.ts";
 import { renderRefusal } from "./refusal.ts";
@@ -40,7 +41,7 @@ const CHECK_EVERY_MS = 1_000;
 
 export class EdgeServer {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #connections = new LiveList<Connection>();
   readonly #state: EdgeState;
   readonly #bounds: ServerBounds;
 
@@ -89,11 +90,10 @@ export class EdgeServer {
   /** Ends connections on which nothing happened for the idle timeout, and at most one check longer. */
   #endIdle(checkEveryMs: number): void {
     const mostChecks = Math.ceil(this.#bounds.idleTimeoutMs / checkEveryMs);
-    for (const socket of this.#sockets) {
-      if (!isIdle(socket)) continue;
-      const connection = connectionOf(socket);
+    for (const connection of this.#connections.snapshot()) {
+      if (!isIdle(connection)) continue;
       connection.idleChecks += 1;
-      if (connection.idleChecks > mostChecks) socket.destroy();
+      if (connection.idleChecks > mostChecks) connection.socket.destroy();
     }
   }
 
@@ -133,12 +133,14 @@ export class EdgeServer {
   }
 
   closeIdle(): void {
-    for (const socket of this.#sockets) if (isIdle(socket)) socket.destroy();
+    for (const connection of this.#connections.snapshot()) {
+      if (isIdle(connection)) connection.socket.destroy();
+    }
   }
 
   /** Resets every connection that is still open, tunnels included. */
   destroyAll(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const { socket } of this.#connections.snapshot()) socket.destroy();
   }
 
   #run(incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean): void {
@@ -152,15 +154,16 @@ export class EdgeServer {
   #refuseConnect(incoming: IncomingMessage, socket: Duplex): void {
     this.#refuseSocket(
       socket,
-      deny("method_not_allowed", "connect", { allow: "GET, HEAD" }),
+      deny("method_not_allowed", "connect", { allow: FORWARDED_METHODS }),
       incoming.method ?? "",
     );
   }
 
   #onConnection(socket: Socket): void {
-    this.#sockets.add(socket);
+    const connection = connectionOf(socket);
+    this.#connections.add(connection);
     socket.on("error", () => {});
-    socket.on("close", () => this.#sockets.delete(socket));
+    socket.on("close", () => this.#connections.remove(connection));
   }
 
   #onClientError(error: Error, socket: Duplex): void {
@@ -172,7 +175,8 @@ export class EdgeServer {
     this.#refuseSocket(socket, denial, "");
   }
 
-  #refuseSocket(socket: Duplex, denial: ReturnType<typeof deny>, method: string): void {
+  /** Refuses what never became a request. */
+  #refuseSocket(socket: Duplex, denial: Denial, method: string): void {
     const id = this.#state.newRequestId();
     const answer = renderRefusal(denial, {
       protocol: "http",
@@ -181,25 +185,22 @@ export class EdgeServer {
       fields: [],
     });
     writeToSocket(socket, answer);
-    if (!this.#state.logsAccess(true)) return;
-    this.#state.log.access({
-      requestId: id,
-      client: connectionOf(socket as Socket).peerAddress,
-      method,
-      path: loggedPath(""),
-      route: undefined,
+    const { peerAddress } = connectionOf(socket as Socket);
+    this.#state.logAccess({ ...NOTHING_READ, id, method, peerAddress }, performance.now(), undefined, {
       status: answer.status,
       code: denial.code,
-      grpcStatus: undefined,
-      durationMs: 0,
-      bytes: 0,
-      upstream: undefined,
-      subject: undefined,
-      authMethod: undefined,
       ended: denial.reason,
     });
   }
 }
+
+const NOTHING_READ = {
+  rawTarget: "",
+  rawFields: [],
+  httpVersion: "",
+  scheme: "http",
+  upgrade: false,
+} as const;
 
 /**
  * Whether an error on this connection can still be told: nothing is being answered, or the request that failed is the

@@ -7,10 +7,9 @@ import { type Denial, deny } from "../core/denial.ts";
 import type { Arrival } from "../pipeline/arrival.ts";
 import { decide } from "../pipeline/decide.ts";
 import type { Decision, Forward } from "../pipeline/decision.ts";
-import { loggedPath } from "../telemetry/log.ts";
 import { requestFields } from "../upstream/request-fields.ts";
 import { GOING_AWAY, POLICY_VIOLATION, type Tunnel } from "../upstream/tunnel.ts";
-import { connectionOf, hold } from "./connection.ts";
+import { arrivalOf, hold } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
 import { ownFields } from "./own-fields.ts";
 import { writeToSocket } from "./parser-error.ts";
@@ -45,19 +44,10 @@ export async function handleUpgrade(
   const id = state.newRequestId();
   const startedMs = performance.now();
   try {
-    const arrival: Arrival = {
-      id,
-      method: incoming.method ?? "",
-      rawTarget: incoming.url ?? "",
-      rawFields: incoming.rawHeaders,
-      httpVersion: incoming.httpVersion,
-      scheme: "http",
-      peerAddress: connectionOf(incoming.socket).peerAddress,
-      upgrade: true,
-    };
+    const arrival = arrivalOf(incoming, id, true);
     const decision = state.draining ? undefined : await decide(state.policy, arrival);
     if (decision !== undefined) state.logDecision(decision, arrival);
-    new Handshake(state, { incoming, socket, head, id, startedMs }).proceed(decision);
+    new Handshake(state, { incoming, socket, head, arrival, startedMs }).proceed(decision);
   } catch (error) {
     state.logDefect(error, id);
     socket.destroy();
@@ -68,7 +58,7 @@ interface Arrived {
   readonly incoming: IncomingMessage;
   readonly socket: Duplex;
   readonly head: Buffer;
-  readonly id: string;
+  readonly arrival: Arrival;
   readonly startedMs: number;
 }
 
@@ -132,43 +122,23 @@ class Handshake {
   #refuse(denial: Denial): void {
     const decision = this.#decision;
     const request = decision?.request;
-    const limit = decision === undefined || decision.kind === "preflight" ? undefined : decision.limit;
     const route = decision?.route;
     const answer = renderRefusal(denial, {
       protocol: "http",
-      requestId: request?.id ?? this.#arrived.id,
+      requestId: request?.id ?? this.#arrived.arrival.id,
       contentType: undefined,
       fields:
         request === undefined || route === undefined
           ? []
-          : ownFields(this.#state, request, route, limit, true),
+          : ownFields(this.#state, request, route, decision?.limit, true),
     });
     writeToSocket(this.#arrived.socket, answer);
     this.#log(answer.status, denial.code, undefined);
   }
 
   #log(status: number, code: string | undefined, ended: string | undefined): void {
-    if (!this.#state.logsAccess(code !== undefined)) return;
-    const { incoming, startedMs, id } = this.#arrived;
-    const decision = this.#decision;
-    const principal =
-      decision === undefined || decision.kind === "preflight" ? undefined : decision.principal;
-    this.#state.log.access({
-      requestId: decision?.request?.id ?? id,
-      client: decision?.request?.clientAddress ?? connectionOf(incoming.socket).peerAddress,
-      method: "GET",
-      path: loggedPath(decision?.request?.target.path ?? ""),
-      route: decision?.route?.name,
-      status,
-      code,
-      grpcStatus: undefined,
-      durationMs: Math.round((performance.now() - startedMs) * 1_000) / 1_000,
-      bytes: 0,
-      upstream: decision?.kind === "forward" ? decision.route.upstream : undefined,
-      subject: principal?.subject,
-      authMethod: principal?.method,
-      ended,
-    });
+    const { arrival, startedMs } = this.#arrived;
+    this.#state.logAccess(arrival, startedMs, this.#decision, { status, code, ended });
   }
 }
 

@@ -21,7 +21,7 @@ export interface Arrival {
   readonly scheme: "http" | "https";
   readonly peerAddress: string;
   /** The server recognised a whole WebSocket handshake. */
-  readonly upgrade?: true;
+  readonly upgrade: boolean;
 }
 
 export interface AdmissionPolicy {
@@ -102,7 +102,7 @@ function sizeDenial(policy: AdmissionPolicy, arrival: Arrival, fields: Fields): 
 
 /** Framing that an upstream might read differently (RFC 9112 sections 6.1 and 6.3), and bodies announced too large. */
 function framingDenial(policy: AdmissionPolicy, arrival: Arrival, fields: Fields): Denial | undefined {
-  if (fields.names.includes("upgrade") && arrival.upgrade === undefined && asksForWebSocket(fields)) {
+  if (fields.names.includes("upgrade") && !arrival.upgrade && asksForWebSocket(fields)) {
     return deny("request_invalid", "websocket_handshake");
   }
   const coding = fields.first("transfer-encoding");

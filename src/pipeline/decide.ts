@@ -34,6 +34,8 @@ interface Matched {
 
 // TRACE would reflect credentials to whoever asks; CONNECT is for forward proxies (RFC 9110 sections 9.3.6 and 9.3.8).
 const NEVER_FORWARDED: ReadonlySet<string> = new Set(["TRACE", "CONNECT"]);
+/** What a resource that takes any method allows. */
+export const FORWARDED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /** Decides on one request. Pure but for the counters of limits and the caches of keys. */
 export function decide(policy: Policy, arrival: Arrival): Awaitable<Decision> {
@@ -43,8 +45,17 @@ export function decide(policy: Policy, arrival: Arrival): Awaitable<Decision> {
   const wanted = preflightMethod(request.method, request.fields);
   if (wanted !== undefined) {
     const asked = findRoute(policy, request, wanted);
-    if (asked.kind === "match" && asked.route.cors !== undefined)
-      return { kind: "preflight", request, route: asked.route };
+    if (asked.kind === "match" && asked.route.cors !== undefined) {
+      const { route } = asked;
+      return {
+        kind: "preflight",
+        request,
+        route,
+        cors: asked.route.cors,
+        principal: undefined,
+        limit: undefined,
+      };
+    }
   }
   const found = findRoute(policy, request, request.method);
   if (found.kind !== "match" || NEVER_FORWARDED.has(request.method)) return unrouted(request, found);
@@ -165,7 +176,7 @@ function unrouted(request: GatewayRequest, found: RouteResult<CompiledRoute>): R
     case "match":
       return {
         ...known,
-        denial: deny("method_not_allowed", "method_never_forwarded", { allow: "GET, HEAD" }),
+        denial: deny("method_not_allowed", "method_never_forwarded", { allow: FORWARDED_METHODS }),
       };
     case "host_unknown":
       return { ...known, denial: deny("misdirected_request") };

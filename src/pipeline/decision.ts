@@ -53,6 +53,9 @@ export interface Preflight {
   readonly kind: "preflight";
   readonly request: GatewayRequest;
   readonly route: CompiledRoute;
+  readonly cors: CorsPolicy;
+  readonly principal: undefined;
+  readonly limit: undefined;
 }
 
 export type Decision = Forward | Refuse | Preflight;

@@ -164,6 +164,7 @@ function arrival(line: string, fields: readonly string[] = [], parts: Partial<Ar
     rawTarget,
     rawFields: ["Host", "api.example.com", ...fields],
     httpVersion: "1.1",
+    upgrade: false,
     scheme: "http",
     peerAddress: "192.0.2.1",
     ...parts,
