@@ -92,8 +92,10 @@ export class HttpTransport implements ConnectionOwner {
   onConnected(connection: Connection): void {
     this.#connecting -= 1;
     const next = this.#nextWaiting();
-    if (next === undefined) this.#idle.push(connection);
-    else connection.send(next.request, next.sink);
+    if (next === undefined) {
+      connection.looksLeft = Math.ceil(IDLE_MS / LOOK_EVERY_MS);
+      this.#idle.push(connection);
+    } else connection.send(next.request, next.sink);
   }
 
   onFree(connection: Connection, keepAliveSeconds: number | undefined): void {
@@ -112,13 +114,14 @@ export class HttpTransport implements ConnectionOwner {
 
   onClosed(connection: Connection, error: Error | undefined): void {
     this.#all.remove(connection);
-    if (!connection.connected) this.#connecting -= 1;
     if (this.#all.size === 0) {
       clearInterval(this.#looks);
       this.#looks = undefined;
     }
-    // An attempt that failed fails one request, so that no request waits for attempts without end.
-    if (connection.unused) {
+    // An attempt that failed fails one request, so that no request waits for attempts without end. A connection that
+    // stood had the chance to carry one: its end is nothing to those who wait now.
+    if (!connection.connected) {
+      this.#connecting -= 1;
       const next = this.#nextWaiting();
       next?.sink.onError(error ?? new ConnectionRejected("the connection was closed at once"), false);
     }

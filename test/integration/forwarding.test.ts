@@ -1,14 +1,12 @@
 // What becomes of a request and its answer on the way through, seen by Node's own HTTP client and server, and by a raw
 // backend where the end of a connection is the point.
 
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
-import { connect, type Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { NODE, startGateway, type TestGateway } from "../support/gateway.ts";
+import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { chunk, type Recorder, respond, startRecorder } from "../support/recorder.ts";
+import { StuckPort } from "../support/stuck-port.ts";
 import {
   type Description,
   describe as describeRequest,
@@ -24,38 +22,6 @@ let raw: Recorder;
 let stuck: StuckPort;
 let gateway: TestGateway;
 let trusting: TestGateway;
-
-/** A port on which nothing is ever accepted: its process is stopped and its queue is full. */
-class StuckPort {
-  readonly #child: ChildProcess;
-  readonly #filling: Socket[];
-  readonly port: number;
-
-  private constructor(child: ChildProcess, port: number, filling: Socket[]) {
-    this.#child = child;
-    this.port = port;
-    this.#filling = filling;
-  }
-
-  static async open(): Promise<StuckPort> {
-    const script =
-      "const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port))";
-    const child = spawn(NODE, ["-e", script], { stdio: ["ignore", "pipe", "ignore"] });
-    const [line] = (await once(child.stdout ?? child, "data")) as [Buffer];
-    child.kill("SIGSTOP");
-    const port = Number(line.toString().trim());
-    const filling = Array.from({ length: 4 }, () =>
-      connect({ port, host: "127.0.0.1" }).on("error", () => undefined),
-    );
-    await sleep(50);
-    return new StuckPort(child, port, filling);
-  }
-
-  close(): void {
-    for (const socket of this.#filling) socket.destroy();
-    this.#child.kill("SIGKILL");
-  }
-}
 
 beforeAll(async () => {
   [upstream, raw, stuck] = await Promise.all([startUpstream(), startRecorder(), StuckPort.open()]);

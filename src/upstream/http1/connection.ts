@@ -80,6 +80,11 @@ class ConnectionLost extends Error {
   readonly code = "CONNECTION_LOST";
 }
 
+/** The request's body is not what its head announced: the upstream would take one for a part of the other. */
+class BodyMismatch extends Error {
+  readonly code = "BODY_MISMATCH";
+}
+
 // Answers are read into a small buffer of the connection, again and again. Memory that a reader keeps is replaced, by
 // more at a time as a body turns out to be long.
 const READ_BYTES = 16 * 1024;
@@ -98,7 +103,6 @@ export class Connection implements FlowControl, Listed {
   #sink: AnswerSink | undefined;
   #body: Readable | undefined;
   #connected = false;
-  #used = false;
   #served = false;
   /** Bytes of an answer came since the request was written. */
   #answering = false;
@@ -119,29 +123,24 @@ export class Connection implements FlowControl, Listed {
 
   /** It can carry a request now. */
   get usable(): boolean {
-    return this.#connected && !this.#ended && this.#sink === undefined;
+    // A reset destroys the socket some events before the connection hears of its end.
+    return this.#connected && !this.#ended && !this.#socket.destroyed && this.#sink === undefined;
   }
 
   get connected(): boolean {
     return this.#connected;
   }
 
-  /** It has never carried a request. */
-  get unused(): boolean {
-    return !this.#used;
-  }
-
   /** Writes the request; its answer, or its failure, reaches `sink`. */
   send(request: UpstreamRequest, sink: AnswerSink): void {
     this.#sink = sink;
-    this.#used = true;
     this.#answering = false;
     this.#kept = false;
-    sink.onStart(this);
-    // The receiver may have given up at once.
-    if (this.#sink !== sink) return;
     const { body, bodyLength } = request;
     try {
+      sink.onStart(this);
+      // The receiver may have given up at once.
+      if (this.#sink !== sink) return;
       const head = requestHead(request, body === null ? "none" : (bodyLength ?? "chunks"));
       this.#parser.expect(request.method);
       this.#socket.write(head, "latin1");
@@ -149,7 +148,7 @@ export class Connection implements FlowControl, Listed {
       this.#fail(error);
       return;
     }
-    if (body !== null) this.#sendBody(body, bodyLength === undefined);
+    if (body !== null) this.#sendBody(body, bodyLength);
   }
 
   abort(): void {
@@ -202,6 +201,8 @@ export class Connection implements FlowControl, Listed {
     );
     socket.once(origin.tls ? "secureConnect" : "connect", () => {
       clearTimeout(timer);
+      // Not every release of Node.js takes the option for TLS.
+      socket.setNoDelay(true);
       this.#connected = true;
       this.#owner.onConnected(this);
     });
@@ -230,7 +231,7 @@ export class Connection implements FlowControl, Listed {
     }
     if (this.#kept) {
       this.#kept = false;
-      this.#buffer = rest(buffer, length);
+      this.#buffer = rest(buffer, length, this.#sink === undefined ? LARGEST_IDLE_BYTES : LONG_READ_BYTES);
     }
     return true;
   }
@@ -258,9 +259,13 @@ export class Connection implements FlowControl, Listed {
   /** The upstream sends nothing more. */
   #onEnd(): void {
     if (this.#ended) return;
-    this.#parser.end();
+    try {
+      this.#parser.end();
+    } catch (error) {
+      this.#fail(error);
+    }
     if (this.#sink !== undefined)
-      this.#fail(new ConnectionLost("the connection ended in the middle of an answer"));
+      this.#fail(new ConnectionLost("the connection ended in the middle of an answer"), true);
     this.close();
   }
 
@@ -268,15 +273,18 @@ export class Connection implements FlowControl, Listed {
     this.#ended = true;
     this.#parser.stop();
     if (this.#sink !== undefined) {
-      this.#fail(this.#error ?? new ConnectionLost("the connection was closed"));
+      this.#fail(this.#error ?? new ConnectionLost("the connection was closed"), true);
     }
     this.#owner.onClosed(this, this.#error);
   }
 
-  /** Reports a failure of the exchange and gives the connection up. */
-  #fail(error: unknown): void {
+  /**
+   * Reports a failure of the exchange and gives the connection up.
+   * @param lost the connection ended; else it is given up for what was read or was to be sent
+   */
+  #fail(error: unknown, lost = false): void {
     const sink = this.#sink;
-    const unanswered = this.#served && !this.#answering;
+    const unanswered = lost && this.#served && !this.#answering;
     this.#release();
     this.close();
     sink?.onError(error, unanswered);
@@ -290,11 +298,19 @@ export class Connection implements FlowControl, Listed {
     body?.destroy();
   }
 
-  #sendBody(body: Readable, chunked: boolean): void {
+  #sendBody(body: Readable, length: number | undefined): void {
     const socket = this.#socket;
+    const chunked = length === undefined;
+    let left = length ?? 0;
     this.#body = body;
     body.on("data", (piece: Buffer) => {
-      if (this.#body !== body) return;
+      // An empty chunk would be the last one.
+      if (this.#body !== body || piece.length === 0) return;
+      left -= piece.length;
+      if (!chunked && left < 0) {
+        this.#fail(new BodyMismatch("the request's body is longer than announced"));
+        return;
+      }
       if (chunked) {
         socket.cork();
         socket.write(`${piece.length.toString(16)}\r\n`, "latin1");
@@ -306,17 +322,25 @@ export class Connection implements FlowControl, Listed {
     });
     body.once("end", () => {
       if (this.#body !== body) return;
+      if (!chunked && left > 0) {
+        this.#fail(new BodyMismatch("the request's body is shorter than announced"));
+        return;
+      }
       this.#body = undefined;
       if (chunked) socket.write("0\r\n\r\n", "latin1");
     });
     body.once("error", (error) => {
       if (this.#body === body) this.#fail(error);
     });
+    body.once("close", () => {
+      if (this.#body === body) this.#fail(new BodyMismatch("the request's body was given up"));
+    });
   }
 }
 
-/** Where the next bytes go after the first `used` ones stay in use. */
-function rest(buffer: Buffer, used: number): Buffer {
-  if (buffer.length - used >= READ_BYTES) return buffer.subarray(used);
-  return Buffer.allocUnsafeSlow(Math.min(buffer.buffer.byteLength * 4, LONG_READ_BYTES));
+/** Where the next bytes go after the first `used` ones stay in use; no more than `most` bytes of memory. */
+function rest(buffer: Buffer, used: number, most: number): Buffer {
+  const { byteLength } = buffer.buffer;
+  if (byteLength <= most && buffer.length - used >= READ_BYTES) return buffer.subarray(used);
+  return Buffer.allocUnsafeSlow(Math.min(byteLength * 4, most));
 }

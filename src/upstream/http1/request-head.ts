@@ -49,6 +49,9 @@ export function requestHead({ method, path, fields }: RequestLine, framing: Fram
 
 function framingLine(method: string, framing: Framing): string {
   if (framing === "chunks") return "Transfer-Encoding: chunked\r\n";
+  if (typeof framing === "number" && !(Number.isSafeInteger(framing) && framing >= 0)) {
+    throw new UnsendableRequest("the length of the body is none");
+  }
   if (framing !== "none") return `Content-Length: ${framing}\r\n`;
   return EXPECTS_CONTENT.has(method) ? "Content-Length: 0\r\n" : "";
 }

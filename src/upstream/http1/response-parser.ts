@@ -19,6 +19,7 @@ export interface ParserEvents {
 }
 
 export const LARGEST_HEAD_BYTES = 64 * 1024;
+const END = "\r\n\r\n";
 
 const IDLE = 0;
 const HEAD = 1;
@@ -92,22 +93,24 @@ export class ResponseParser {
   }
 
   #readHead(bytes: Buffer, from: number, to: number): number {
-    const held = this.#held;
-    const end = bytes.indexOf("\r\n\r\n", from, "latin1");
-    if (held === undefined && end !== -1 && end + 4 <= to) {
-      if (end - from > LARGEST_HEAD_BYTES) throw new InvalidAnswer("the head is too large");
-      this.#onHead(bytes.toString("latin1", from, end + 2));
-      return end + 4;
+    if (this.#held === undefined) {
+      const end = bytes.indexOf(END, from, "latin1");
+      // What stands behind the bytes just read is left from earlier ones.
+      if (end !== -1 && end + END.length <= to) {
+        if (end - from > LARGEST_HEAD_BYTES) throw new InvalidAnswer("the head is too large");
+        this.#onHead(bytes.toString("latin1", from, end + 2));
+        return end + END.length;
+      }
     }
-    return this.#readHeldHead(held, bytes.subarray(from, to), from);
+    return this.#readHeldHead(this.#held, bytes.subarray(from, to), from);
   }
 
   /** A head that comes in pieces: they are put together until its last line is there. */
   #readHeldHead(held: Buffer | undefined, piece: Buffer, from: number): number {
     const known = held?.length ?? 0;
     const all = held === undefined ? Buffer.from(piece) : Buffer.concat([held, piece]);
-    const end = all.indexOf("\r\n\r\n", Math.max(0, known - 3), "latin1");
-    if (end > LARGEST_HEAD_BYTES || (end === -1 && all.length > LARGEST_HEAD_BYTES)) {
+    const end = all.indexOf(END, Math.max(0, known - END.length + 1), "latin1");
+    if (end > LARGEST_HEAD_BYTES || (end === -1 && all.length > LARGEST_HEAD_BYTES + END.length - 1)) {
       throw new InvalidAnswer("the head is too large");
     }
     if (end === -1) {
@@ -117,7 +120,7 @@ export class ResponseParser {
     }
     this.#held = undefined;
     this.#onHead(all.toString("latin1", 0, end + 2));
-    return from + end + 4 - known;
+    return from + end + END.length - known;
   }
 
   #onHead(text: string): void {
