@@ -94,7 +94,8 @@ describe("the README's first route", () => {
   });
 
   it("gets the answers that it announces", () => {
-    const statuses = [...outcome.output.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map((match) => match[1]);
+    // A body ends without a line break, so the next answer may begin in its line.
+    const statuses = [...outcome.output.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1]);
     expect(statuses).toEqual(["200", "401", "404"]);
     expect(outcome.output).toContain('"code":"credentials_missing"');
   });
