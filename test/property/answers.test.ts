@@ -114,12 +114,15 @@ const chunkedBody = fc
     };
   });
 
+const sized = data.map((body) => ({ name: "Content-Length", text: String(body.length), body, coded: body }));
+const chunked = fc
+  .tuple(chunkedBody, fc.constantFrom("chunked", "Chunked"))
+  .map(([body, text]) => ({ name: "Transfer-Encoding", text, ...body }));
+const untilClose = data.map((body) => ({ name: "", text: "", body, coded: body }));
 const framing = fc.oneof(
-  data.map((body) => ({ name: "Content-Length", text: String(body.length), body, coded: body })),
-  chunkedBody.chain((body) =>
-    fc.constantFrom("chunked", "Chunked").map((text) => ({ name: "Transfer-Encoding", text, ...body })),
-  ),
-  data.map((body) => ({ name: "", text: "", body, coded: body })),
+  { weight: 1, arbitrary: sized },
+  { weight: 2, arbitrary: chunked },
+  { weight: 1, arbitrary: untilClose },
 );
 
 const interim = fc
@@ -142,11 +145,11 @@ function headEvent(head: Head): Event {
 
 const answer: fc.Arbitrary<Answer> = fc
   .record({
-    method: fc.constantFrom("GET", "GET", "GET", "POST", "HEAD"),
+    method: fc.constantFrom("GET", "GET", "GET", "GET", "POST", "HEAD"),
     interims: fc.array(interim, { maxLength: 2 }),
     version: fc.constantFrom("HTTP/1.1", "HTTP/1.1", "HTTP/1.0"),
     status: fc.oneof(
-      fc.constantFrom(200, 200, 201, 204, 206, 304, 404, 502),
+      fc.constantFrom(200, 200, 200, 201, 204, 304, 404, 502),
       fc.integer({ min: 200, max: 999 }),
     ),
     reason,
@@ -213,8 +216,8 @@ function eventsOf(pieces: readonly Buffer[], methods: readonly string[]): Event[
     },
   });
   expectNext();
-  // Read after read goes into the same memory, as on a connection: bytes of earlier ones lie behind a short one.
-  const memory = Buffer.alloc(64 * 1024);
+  // Read after read goes into the same memory, as on a connection: what lies behind a short one could complete it.
+  const memory = Buffer.alloc(64 * 1024, "\r\n");
   try {
     for (const piece of pieces) {
       piece.copy(memory);
@@ -238,6 +241,9 @@ const PIECES = [
   "chunked",
   ", chunked",
   "HTTP/1.1 ",
+] as const;
+
+const LINES = [
   "HTTP/1.1 103 \r\n\r\n",
   "HTTP/1.1 204 \r\n\r\n",
   "Content-Length: 3\r\n",
@@ -247,33 +253,40 @@ const PIECES = [
   "Transfer-Encoding: gzip\r\n",
   "Connection: close\r\n",
   "Connection: upgrade\r\nUpgrade: a\r\n",
+  " folded\r\n",
+  "\r\n",
+  "0\r\n",
 ] as const;
 
 interface Mutation {
-  readonly kind: "flip" | "insert" | "delete" | "duplicate" | "replace" | "delete line" | "duplicate line";
+  readonly kind:
+    | ("flip" | "insert" | "delete" | "duplicate" | "replace")
+    | ("insert line" | "delete line" | "duplicate line");
   /** A share of the text: where to look for the next `near`, to break the text in front of it or behind it. */
   readonly at: number;
   readonly near: string;
   readonly behind: boolean;
   readonly piece: string;
+  readonly line: string;
   readonly bit: number;
 }
 
 const share = fc.double({ min: 0, max: 1, noNaN: true });
 const mutation: fc.Arbitrary<Mutation> = fc.record({
   kind: fc.oneof(
-    { weight: 5, arbitrary: fc.constant("insert" as const) },
-    { weight: 3, arbitrary: fc.constantFrom("flip", "delete", "duplicate", "replace") },
-    { weight: 2, arbitrary: fc.constantFrom("delete line", "duplicate line") },
+    { weight: 4, arbitrary: fc.constant("insert" as const) },
+    { weight: 5, arbitrary: fc.constantFrom("flip", "delete", "delete", "duplicate", "replace") },
+    { weight: 3, arbitrary: fc.constantFrom("insert line", "delete line", "duplicate line") },
   ),
   at: share,
-  near: fc.constantFrom("", "", "\r", "\n", "\n", ":", " ", ";", "0", "ength: ", "hunked"),
+  near: fc.constantFrom("", "", "\r", "\r", "\n", "\n", "\r\n", ":", " ", ";", "0", "ength: ", "hunked"),
   behind: fc.boolean(),
   piece: fc.constantFrom(...PIECES),
+  line: fc.constantFrom(...LINES),
   bit: fc.nat(7),
 });
 
-function mutate(text: string, { kind, at, near, behind, piece, bit }: Mutation): string {
+function mutate(text: string, { kind, at, near, behind, piece, line: added, bit }: Mutation): string {
   const found = text.indexOf(near, Math.floor(at * text.length));
   const here = found === -1 ? text.length : found + (behind ? near.length : 0);
   const before = text.slice(0, here);
@@ -291,6 +304,8 @@ function mutate(text: string, { kind, at, near, behind, piece, bit }: Mutation):
       return before + after.slice(0, 1) + after;
     case "replace":
       return before + piece + after.slice(piece.length);
+    case "insert line":
+      return text.slice(0, lineStart) + added + text.slice(lineStart);
     case "delete line":
       return text.slice(0, lineStart) + text.slice(lineEnd);
     case "duplicate line":
@@ -433,13 +448,14 @@ describe("undici", () => {
     const played = fc
       .tuple(answer, trailing, way)
       .map(([{ method, text }, more, change]) => ({ method, text: change(text + more) }));
+    let refused = 0;
     let both = 0;
-    let neither = 0;
     await fc.assert(
       fc.asyncProperty(played, cuts, async ({ method, text }, at) => {
         const taken = ours(cut(text, at), method);
+        // We may refuse more than undici does.
         if (taken === undefined) {
-          if ((await theirs(cut(text, at), method)) instanceof Error) neither += 1;
+          refused += 1;
           return;
         }
         const sent = withoutBlanks(text, taken.interims);
@@ -452,10 +468,10 @@ describe("undici", () => {
         expect(other).toEqual(taken.taken);
         both += 1;
       }),
-      { numRuns: 6_000 },
+      { numRuns: 15_000 },
     );
-    expect(both).toBeGreaterThan(1_000);
-    expect(neither).toBeGreaterThan(1_000);
+    expect(both).toBeGreaterThan(2_000);
+    expect(refused).toBeGreaterThan(3_000);
   });
 });
 
@@ -463,6 +479,7 @@ const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
 const QUOTED = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t \\x21-\\x7e\\x80-\\xff])*"';
 const EXTENSIONS = new RegExp(`^(?:;${TOKEN}(?:=(?:${TOKEN}|${QUOTED}))?)*$`);
 const TRAILER = new RegExp(`^${TOKEN}:`);
+const CLEAN = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Where the final head ends. */
 function endOfHeads(text: string, interims: number): number {
@@ -517,7 +534,8 @@ function withoutIgnored(coded: string): string {
     const size = /^[0-9a-f]+/i.exec(coded.slice(at, Math.max(at, end)))?.[0];
     if (size === undefined) return coded;
     const ignored = coded.slice(at + size.length, end);
-    kept += `${size}${EXTENSIONS.test(ignored) ? ignored : ""}\r\n`;
+    const dropped = ignored.startsWith(";") && CLEAN.test(ignored) && !EXTENSIONS.test(ignored);
+    kept += `${size}${dropped ? "" : ignored}\r\n`;
     const next = end + 2 + Number.parseInt(size, 16) + 2;
     if (next === end + 4) return kept + withoutBadTrailers(coded.slice(end + 2));
     kept += coded.slice(end + 2, next);
@@ -528,6 +546,9 @@ function withoutIgnored(coded: string): string {
 function withoutBadTrailers(section: string): string {
   const end = section.startsWith("\r\n") ? 0 : section.indexOf("\r\n\r\n") + 2;
   const lines = section.slice(0, end).split(/(?<=\r\n)/);
-  const good = lines.filter((one) => TRAILER.test(one) && !FRAMING.test(one.slice(0, one.indexOf(":"))));
+  const good = lines.filter((one) => {
+    const field = TRAILER.test(one) && !FRAMING.test(one.slice(0, one.indexOf(":")));
+    return field || !CLEAN.test(one.slice(0, -2));
+  });
   return good.join("") + section.slice(end);
 }
