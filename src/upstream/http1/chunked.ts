@@ -1,7 +1,7 @@
 // Takes the chunked transfer coding off a body, piece by piece (RFC 9112 section 7.1). Extensions and trailer fields are
 // checked, bounded and dropped.
 
-import { InvalidAnswer } from "./response-head.ts";
+import { InvalidAnswer, TOKEN } from "./response-head.ts";
 
 const SIZE = 0;
 const EXTENSION = 1;
@@ -10,10 +10,11 @@ const DATA = 3;
 const DATA_CR = 4;
 const DATA_LF = 5;
 const TRAILER_START = 6;
-const TRAILER = 7;
-const TRAILER_LF = 8;
-const LAST_LF = 9;
-const DONE = 10;
+const TRAILER_NAME = 7;
+const TRAILER = 8;
+const TRAILER_LF = 9;
+const LAST_LF = 10;
+const DONE = 11;
 
 // 13 hexadecimal digits: the largest size stays below 2^53.
 const MOST_SIZE_DIGITS = 13;
@@ -21,6 +22,11 @@ const MOST_SIZE_DIGITS = 13;
 const MOST_IGNORED_BYTES = 16 * 1024;
 const CR = 13;
 const LF = 10;
+const COLON = 0x3a;
+const SEMICOLON = 0x3b;
+const TOKEN_BYTES = Uint8Array.from({ length: 256 }, (_, byte) =>
+  TOKEN.test(String.fromCharCode(byte)) ? 1 : 0,
+);
 
 export class ChunkedBody {
   #state = SIZE;
@@ -90,9 +96,15 @@ export class ChunkedBody {
       case TRAILER_START:
         if (byte === CR) this.#state = LAST_LF;
         else {
+          this.#ignoreName(byte);
+          this.#state = TRAILER_NAME;
+        }
+        return;
+      case TRAILER_NAME:
+        if (byte === COLON) {
           this.#ignore(byte);
           this.#state = TRAILER;
-        }
+        } else this.#ignoreName(byte);
         return;
       case TRAILER:
         if (byte === CR) this.#state = TRAILER_LF;
@@ -118,8 +130,14 @@ export class ChunkedBody {
     }
     if (this.#digits === 0) throw new InvalidAnswer("a chunk has no size");
     if (byte === CR) this.#state = SIZE_LF;
-    else if (byte === 0x3b) this.#state = EXTENSION;
+    else if (byte === SEMICOLON) this.#state = EXTENSION;
     else throw new InvalidAnswer("a chunk's size is no number");
+  }
+
+  /** A line without a name is no trailer: perhaps the next answer, which must not be swallowed. */
+  #ignoreName(byte: number): void {
+    if (TOKEN_BYTES[byte] !== 1) throw new InvalidAnswer("a trailer has no name");
+    this.#ignore(byte);
   }
 
   #ignore(byte: number): void {

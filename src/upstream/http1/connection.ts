@@ -11,6 +11,7 @@ import { ResponseParser } from "./response-parser.ts";
 
 /** One request as it goes on the wire. */
 export interface UpstreamRequest extends RequestLine {
+  /** Must not fail before it is read: nobody listens while the request waits. */
   readonly body: Readable | null;
   /** Bytes of the body; undefined when unknown. */
   readonly bodyLength: number | undefined;
@@ -116,7 +117,7 @@ export class Connection implements FlowControl, Listed {
     this.#parser = new ResponseParser({
       onHead: (head) => this.#sink?.onHead(head),
       onBody: (piece) => this.#onBody(piece),
-      onComplete: (head) => this.#onComplete(head),
+      onComplete: (head, persistent) => this.#onComplete(head, persistent),
     });
     this.#socket = this.#open(options);
   }
@@ -141,6 +142,7 @@ export class Connection implements FlowControl, Listed {
       sink.onStart(this);
       // The receiver may have given up at once.
       if (this.#sink !== sink) return;
+      if (body?.destroyed) throw body.errored ?? new BodyMismatch("the request's body was given up");
       const head = requestHead(request, body === null ? "none" : (bodyLength ?? "chunks"));
       this.#parser.expect(request.method);
       this.#socket.write(head, "latin1");
@@ -240,10 +242,10 @@ export class Connection implements FlowControl, Listed {
     if (this.#sink?.onData(piece) === true) this.#kept = true;
   }
 
-  #onComplete(head: ResponseHead): void {
+  #onComplete(head: ResponseHead, persistent: boolean): void {
     const sink = this.#sink;
     // An answer that ends before its request leaves the upstream in the middle of a body.
-    const reusable = head.persistent && this.#body === undefined && !this.#ended;
+    const reusable = persistent && this.#body === undefined && !this.#ended;
     this.#release();
     this.#served = true;
     sink?.onEnd();

@@ -28,7 +28,8 @@ export interface ResponseHead {
 // Whole lines of what may stand in a field line or status line (RFC 9110 section 5.5, RFC 9112 section 4). A lone CR or
 // LF, NUL and other control characters make servers disagree about where a line ends.
 const LINES = /^(?:[\t\x20-\x7e\x80-\xff]+\r\n)+$/;
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** A field name (RFC 9110 section 5.6.2). */
+export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const LENGTH = /^[0-9]{1,15}$/;
 
 /**
@@ -56,10 +57,10 @@ export function parseResponseHead(text: string, method: string): ResponseHead {
     at = end + 2;
     if (name === "content-length") {
       if (length !== undefined) throw new InvalidAnswer("Content-Length is repeated");
-      length = value;
+      length = unpadded(text, value, end);
     } else if (name === "transfer-encoding") {
       if (coding !== undefined) throw new InvalidAnswer("Transfer-Encoding is repeated");
-      coding = value;
+      coding = unpadded(text, value, end);
     } else if (name === "connection") {
       connection = connection === "" ? value.toLowerCase() : `${connection},${value.toLowerCase()}`;
     } else if (name === "keep-alive") keepAlive = value;
@@ -121,6 +122,13 @@ function fieldValue(text: string, from: number, to: number): string {
   return text.slice(start, end);
 }
 
+/** White space behind a value that frames the body: no part of it, but some readers take it for one. */
+function unpadded(text: string, value: string, end: number): string {
+  if (isBlank(text.charCodeAt(end - 1)))
+    throw new InvalidAnswer("white space follows the framing of the body");
+  return value;
+}
+
 function isBlank(code: number): boolean {
   return code === 32 || code === 9;
 }
@@ -145,7 +153,7 @@ function mayBringBody(method: string, length: string | undefined, coding: string
 /** RFC 9112 section 9.3. */
 function persists(connection: string, minor: 0 | 1): boolean {
   if (connection === "" || connection === "keep-alive") return minor === 1 || connection !== "";
-  const options = connection.split(",").map((option) => option.trim());
+  const options = connection.split(/[\t ]*,[\t ]*/);
   return !options.includes("close") && (minor === 1 || options.includes("keep-alive"));
 }
 

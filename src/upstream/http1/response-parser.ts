@@ -14,8 +14,11 @@ export interface ParserEvents {
   onHead(head: ResponseHead): void;
   /** A view of the bytes that were given; whoever needs it longer than this call copies or keeps the memory. */
   onBody(piece: Buffer): void;
-  /** The answer is complete. */
-  onComplete(head: ResponseHead): void;
+  /**
+   * The answer is complete.
+   * @param persistent its connection may carry another request
+   */
+  onComplete(head: ResponseHead, persistent: boolean): void;
 }
 
 export const LARGEST_HEAD_BYTES = 64 * 1024;
@@ -37,6 +40,7 @@ export class ResponseParser {
   /** The part of a head that came before the rest. */
   #held: Buffer | undefined;
   #left = 0;
+  #persistent = true;
 
   constructor(events: ParserEvents) {
     this.#events = events;
@@ -51,6 +55,7 @@ export class ResponseParser {
   expect(method: string): void {
     this.#method = method;
     this.#state = HEAD;
+    this.#persistent = true;
   }
 
   /** Reports nothing more. */
@@ -127,6 +132,8 @@ export class ResponseParser {
     const head = parseResponseHead(text, this.#method);
     if (head.status === 101) throw new InvalidAnswer("the protocol was switched though nobody asked for it");
     this.#head = head;
+    // An interim answer may be the one that says so (RFC 9112 section 9.6).
+    this.#persistent &&= head.persistent;
     const interim = head.status < 200;
     if (!interim) {
       this.#left = head.bodyLength;
@@ -161,7 +168,7 @@ export class ResponseParser {
     const head = this.#head as ResponseHead;
     this.#head = undefined;
     this.#state = IDLE;
-    this.#events.onComplete(head);
+    this.#events.onComplete(head, this.#persistent);
   }
 }
 

@@ -5,6 +5,8 @@ import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { HttpTransport } from "../../../src/upstream/http-transport.ts";
 import { readRequest } from "../../support/http-bytes.ts";
@@ -134,6 +136,37 @@ describe("a long answer", () => {
     resumed = true;
     first.control.resume();
     expect(digest((await first.done).pieces)).toBe(EXPECTED);
+  });
+
+  test("leaves little memory to an idle connection", async () => {
+    setFlagsFromString("--expose-gc");
+    const gc = runInNewContext("gc") as () => void;
+    const bytesInUse = async (): Promise<number> => {
+      for (let round = 0; round < 5; round++) {
+        gc();
+        await sleep(10);
+      }
+      return process.memoryUsage().arrayBuffers;
+    };
+    const answer = reply(LONG.subarray(0, 300_000));
+    const { promise: complete, resolve } = Promise.withResolvers<void>();
+    let asked = 0;
+    const upstream = await rig.raw((socket) =>
+      socket.on("data", async () => {
+        asked += 1;
+        if (asked === 100) resolve();
+        await complete;
+        socket.write(answer);
+      }),
+    );
+    const transport = transportTo(upstream.url, { connections: 100 });
+    const before = await bytesInUse();
+    let sent: readonly Receiver[] = Array.from({ length: 100 }, () => rig.send(transport, "/x"));
+    await all(sent);
+    for (const one of sent) one.pieces.length = 0;
+    sent = [];
+    expect((await bytesInUse()) - before).toBeLessThan(100 * 80 * 1024);
+    expect(upstream.open).toBe(100);
   });
 
   test("that ends while its receiver is paused leaves a connection that flows", async () => {
@@ -287,14 +320,31 @@ describe("the body of a request", () => {
     expect(upstream.sockets).toHaveLength(2);
   });
 
+  /** Fails some time after its first piece was read; with null it is given up without a reason. */
   function failing(
     error: Error | null = Object.assign(new Error("broken"), { code: "BODY_BROKEN" }),
   ): Readable {
-    const body = new Readable({ read: () => undefined });
-    body.push("some");
-    setTimeout(() => body.destroy(error ?? undefined), 30);
-    return body;
+    let begun = false;
+    return new Readable({
+      read() {
+        if (begun) setTimeout(() => this.destroy(error ?? undefined), 10);
+        else this.push("some");
+        begun = true;
+      },
+    });
   }
+
+  test("that was given up while its request waited is never begun", async () => {
+    const transport = transportTo(recorder.url, { connections: 1 });
+    const first = rig.send(transport, "/first");
+    const body = new Pieces(BODY, 1_000);
+    const second = rig.send(transport, "/second", { body, bodyLength: BODY.length });
+    body.destroy();
+    await all([first, second]);
+    expect([second.events, second.code]).toEqual([["start", "error"], "BODY_MISMATCH"]);
+    await expectServed(transport);
+    expect(recorder.requests.map(({ target }) => target)).toEqual(["/first", "/served"]);
+  });
 
   test("that is longer than announced never becomes a second request", async () => {
     const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -93,12 +93,14 @@ describe("a connection", () => {
     ["a 304 with a length", "HTTP/1.1 304 Same\r\nContent-Length: 5\r\n\r\n"],
     ["a promise of one second", `HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\n${EMPTY}`],
     ["a promise of no second", `HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\n${EMPTY}`],
-  ])("is ended after %s", async (_, answer, method = "GET") => {
+  ])("is ended at once after %s", async (_, answer, method = "GET") => {
     recorder.script(firstly(bytes(answer)));
     const transport = transportTo(recorder.url, { connections: 1 });
     const first = await rig.send(transport, "/first", { method }).done;
     expect(first.events.at(-1)).toBe("end");
+    const answered = performance.now();
     await until(() => recorder.ended === 1);
+    expect(performance.now() - answered).toBeLessThan(300);
     await expectServed(transport);
     expect(carriers()).toEqual([1, 2]);
   });
@@ -131,7 +133,7 @@ describe("a connection", () => {
     expect((await rig.send(transport, "/second").done).text).toBe("2");
   });
 
-  test("is ended soon after the upstream's promise to keep it runs out, and not before", async () => {
+  test("is ended before the upstream's promise to keep it runs out, and not much before", async () => {
     recorder.script(bytes("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2\r\nContent-Length: 0\r\n\r\n"));
     const transport = transportTo();
     await rig.send(transport, "/first").done;
@@ -139,7 +141,7 @@ describe("a connection", () => {
     await until(() => recorder.open === 0);
     const lasted = performance.now() - answered;
     expect(lasted).toBeGreaterThan(900);
-    expect(lasted).toBeLessThan(1_700);
+    expect(lasted).toBeLessThan(2_000);
     recorder.script(ownPath);
     await expectServed(transport);
   });
@@ -492,6 +494,8 @@ describe("the limit of connections", () => {
     const transport = transportTo(recorder.url, { connections: 1 });
     rig.send(transport, "/first");
     await until(() => recorder.requests.length === 1);
+    // What waits is looked through from its front, where a request stands that somebody does wait for.
+    rig.send(transport, "/second");
     const kept: WeakRef<Receiver>[] = [];
     for (let index = 0; index < 5_000; index++) {
       const receiver = new Receiver();

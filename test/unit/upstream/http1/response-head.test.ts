@@ -142,12 +142,12 @@ describe("the body", () => {
   test.each([
     ["Content-Length: 0", 0, true],
     ["Content-Length: 5", 5, true],
-    ["content-length:\t42 ", 42, true],
+    ["content-length:\t42", 42, true],
     ["Content-Length: 00007", 7, true],
     ["Content-Length: 999999999999999", 999_999_999_999_999, true],
     ["Content-Length: 000000000000005", 5, true],
     ["Transfer-Encoding: chunked", CHUNKED, true],
-    ["transfer-encoding: \tChunked ", CHUNKED, true],
+    ["transfer-encoding: \tChunked", CHUNKED, true],
     ["TRANSFER-ENCODING:CHUNKED", CHUNKED, true],
     ["X-Content-Length: 5", UNTIL_CLOSE, false],
   ])("framed by %j has the length %s, and the connection persists: %s", (line, bodyLength, persistent) => {
@@ -465,6 +465,8 @@ describe("refused is", () => {
     ["two codings that differ", ["Transfer-Encoding: gzip", "Transfer-Encoding: chunked"]],
     ["a second coding that is empty", ["Transfer-Encoding: chunked", "Transfer-Encoding:"]],
     ["a first coding that is empty", ["Transfer-Encoding:", "Transfer-Encoding: chunked"]],
+    ["white space behind a length", ["Content-Length: 5 "]],
+    ["a tab behind a coding", ["Transfer-Encoding: chunked\t"]],
     ["a length beside a coding", ["Transfer-Encoding: chunked", "Content-Length: 5"]],
     ["a coding beside a length", ["Content-Length: 5", "Transfer-Encoding: chunked"]],
     ["a length of nothing beside a coding", ["Content-Length: 0", "Transfer-Encoding: chunked"]],

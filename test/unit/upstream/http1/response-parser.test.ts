@@ -131,6 +131,24 @@ describe("an answer", () => {
     }
   });
 
+  test.each([
+    ["", true],
+    ["Connection: close\r\n", false],
+    ["Connection: x, Close\r\n", false],
+  ])("after an interim one with %j leaves a connection that persists: %s", (line, expected) => {
+    const seen: boolean[] = [];
+    const parser = new ResponseParser({
+      onHead: () => undefined,
+      onBody: () => undefined,
+      onComplete: (_, persistent) => seen.push(persistent),
+    });
+    for (const text of [`HTTP/1.1 103 Any\r\n${line}\r\n${SIZED}`, SIZED]) {
+      parser.expect("GET");
+      parser.read(Buffer.from(text), text.length);
+    }
+    expect(seen).toEqual([expected, true]);
+  });
+
   test("after many interim ones is taken", () => {
     const interim = "HTTP/1.1 103 Early Hints\r\n\r\n";
     const rig = new Rig().read(interim.repeat(200) + SIZED);
