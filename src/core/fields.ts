@@ -1,15 +1,18 @@
 // One view of a request's header section, over the raw list, so that no two parts of the gateway can read it differently.
 
-// Field names seen before, in lower case. Bounded: names come from clients.
+// Field names seen before, in lower case. Bounded in number and length: names come from clients.
 const lowerNames = new Map<string, string>();
 const MOST_REMEMBERED_NAMES = 4096;
+/** Characters of a name that is worth remembering. */
+export const LONGEST_REMEMBERED_NAME = 64;
 
 /** `name` in lower case. Field names are case-insensitive (RFC 9110 5.1). */
 export function lowerName(name: string): string {
   const known = lowerNames.get(name);
   if (known !== undefined) return known;
   const lower = name.toLowerCase();
-  if (lowerNames.size < MOST_REMEMBERED_NAMES) lowerNames.set(name, lower);
+  if (lowerNames.size < MOST_REMEMBERED_NAMES && name.length <= LONGEST_REMEMBERED_NAME)
+    lowerNames.set(name, lower);
   return lower;
 }
 

@@ -146,7 +146,13 @@ export class Run implements InFlight {
       },
       timeouts: plan.timeouts,
       deadlines: this.#state.deadlines,
-      onEnd: (end) => this.#onExchangeEnd(decision, plan, end, again || body !== null),
+      onEnd: (end) => {
+        try {
+          this.#onExchangeEnd(decision, plan, end, again || body !== null);
+        } catch (error) {
+          this.#fail(error);
+        }
+      },
     });
     this.#exchange = exchange;
     if (this.#expectsContinue && body !== null) this.#outgoing.writeContinue();

@@ -1,7 +1,7 @@
 // What may pass between client and upstream, by field name. Compiled once per configuration; a name is judged once and
 // the verdict remembered.
 
-import { foldName } from "../core/fields.ts";
+import { foldName, LONGEST_REMEMBERED_NAME } from "../core/fields.ts";
 
 /** Never forwarded in either direction: they speak of one connection only (RFC 9110 section 7.6.1). */
 const HOP_BY_HOP = [
@@ -96,7 +96,8 @@ export class RequestFieldRules {
     const known = this.#verdicts.get(name);
     if (known !== undefined) return known;
     const verdict = this.#judge(name);
-    if (this.#verdicts.size < MOST_REMEMBERED_NAMES) this.#verdicts.set(name, verdict);
+    if (this.#verdicts.size < MOST_REMEMBERED_NAMES && name.length <= LONGEST_REMEMBERED_NAME)
+      this.#verdicts.set(name, verdict);
     return verdict;
   }
 

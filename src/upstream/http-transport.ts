@@ -4,6 +4,7 @@
 // turn waits for the next one. So whatever an upstream sent without being asked is read before the connection is used
 // again, and costs it the connection; it is never taken for the answer to somebody else's request.
 
+import { createSecureContext, type SecureContext } from "node:tls";
 import { LiveList } from "../core/live-list.ts";
 import {
   type AnswerSink,
@@ -41,6 +42,7 @@ class ConnectionRejected extends Error {
 export class HttpTransport implements ConnectionOwner {
   readonly #origin: Origin;
   readonly #connectTimeoutMs: number;
+  readonly #secureContext: SecureContext | undefined;
   readonly #most: number;
   readonly #all = new LiveList<Connection>();
   #connecting = 0;
@@ -59,6 +61,7 @@ export class HttpTransport implements ConnectionOwner {
   /** @param connections most connections open to the upstream at one time */
   constructor(policy: UpstreamPolicy, connections: number) {
     this.#origin = originOf(policy.origin);
+    this.#secureContext = this.#origin.tls ? createSecureContext() : undefined;
     this.#connectTimeoutMs = policy.timeouts.connectMs;
     this.#most = connections;
   }
@@ -181,6 +184,7 @@ export class HttpTransport implements ConnectionOwner {
       new Connection(this, {
         origin: this.#origin,
         connectTimeoutMs: this.#connectTimeoutMs,
+        secureContext: this.#secureContext,
         session: this.#session,
       }),
     );

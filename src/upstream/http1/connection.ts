@@ -3,7 +3,7 @@
 
 import { connect, isIP, type OnReadOpts, type Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type SecureContext } from "node:tls";
 import type { Listed } from "../../core/live-list.ts";
 import { type RequestLine, requestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";
@@ -69,6 +69,8 @@ export interface ConnectionOwner {
 export interface ConnectionOptions {
   readonly origin: Origin;
   readonly connectTimeoutMs: number;
+  /** Shared by the connections to one upstream; for TLS only. */
+  readonly secureContext: SecureContext | undefined;
   readonly session: Buffer | undefined;
 }
 
@@ -175,7 +177,7 @@ export class Connection implements FlowControl, Listed {
     this.#socket.destroy();
   }
 
-  #open({ origin, connectTimeoutMs, session }: ConnectionOptions): Socket {
+  #open({ origin, connectTimeoutMs, secureContext, session }: ConnectionOptions): Socket {
     const onread: OnReadOpts = {
       buffer: () => this.#buffer,
       callback: (length) => this.#onRead(length),
@@ -194,6 +196,9 @@ export class Connection implements FlowControl, Listed {
           // The certificate has to name the configured host, whatever Host field the request carries.
           servername: isIP(origin.host) === 0 ? origin.host : "",
           ALPNProtocols: ["http/1.1"],
+          // Not to be switched off by an environment variable.
+          rejectUnauthorized: true,
+          secureContext,
           session,
         })
       : connect(tcp);
@@ -274,10 +279,12 @@ export class Connection implements FlowControl, Listed {
   #onClose(): void {
     this.#ended = true;
     this.#parser.stop();
-    if (this.#sink !== undefined) {
-      this.#fail(this.#error ?? new ConnectionLost("the connection was closed"), true);
+    try {
+      if (this.#sink !== undefined)
+        this.#fail(this.#error ?? new ConnectionLost("the connection was closed"), true);
+    } finally {
+      this.#owner.onClosed(this, this.#error);
     }
-    this.#owner.onClosed(this, this.#error);
   }
 
   /**

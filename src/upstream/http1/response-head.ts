@@ -1,6 +1,8 @@
 // Reads the head of an HTTP/1.1 answer (RFC 9112). Strict on purpose: whatever two readers could take for different things
 // makes the whole answer invalid, so that upstream, gateway and client never disagree where an answer ends.
 
+import { LONGEST_REMEMBERED_NAME } from "../../core/fields.ts";
+
 /** The upstream's answer breaks the protocol; nothing more on its connection can be believed. */
 export class InvalidAnswer extends Error {
   readonly code = "ANSWER_INVALID";
@@ -98,7 +100,7 @@ function statusOf(text: string, end: number): number {
   return status;
 }
 
-// Names seen before, in lower case. Bounded: they come from upstreams.
+// Names seen before, in lower case. Bounded in number and length: they come from upstreams.
 const lowerNames = new Map<string, string>();
 const MOST_REMEMBERED_NAMES = 1024;
 
@@ -109,7 +111,8 @@ function nameOf(raw: string): string {
   if (!TOKEN.test(raw)) throw new InvalidAnswer("a field name is no token");
   const lower = raw.toLowerCase();
   // A copy: a slice would keep the whole head that it was cut from.
-  if (lowerNames.size < MOST_REMEMBERED_NAMES) lowerNames.set(Buffer.from(raw).toString("latin1"), lower);
+  if (lowerNames.size < MOST_REMEMBERED_NAMES && raw.length <= LONGEST_REMEMBERED_NAME)
+    lowerNames.set(Buffer.from(raw).toString("latin1"), lower);
   return lower;
 }
 
