@@ -7,11 +7,11 @@ import { AUDIENCE, ISSUER, SCOPE } from "../fixtures.ts";
 import { answers, freePort, launch, TARGET_CORE } from "../process.ts";
 import { type Peer, type Scenario, serviceRoute } from "../target.ts";
 
-const MAIN = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts");
+const MAIN = join(import.meta.dirname, "..", "..", "src", "cli", "main.js");
 
 export const gatewarden: Peer = {
   name: "Gatewarden",
-  missing: async () => (existsSync(MAIN) ? undefined : "src/cli/main.ts does not exist"),
+  missing: async () => (existsSync(MAIN) ? undefined : "src/cli/main.js does not exist"),
   start: async (scenario) => {
     const port = await freePort();
     const file = join(scenario.directory, "gateway.yaml");

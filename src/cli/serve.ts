@@ -2,7 +2,7 @@
 
 import type { AddressInfo } from "node:net";
 import { formatDiagnostics } from "../config/diagnostics.ts";
-import { loadConfig } from "../config/load.ts";
+import { openConfig } from "../config/load.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import type { Gateway } from "../gateway.ts";
 
@@ -15,7 +15,8 @@ export async function serve(
   onListening: (addresses: readonly AddressInfo[]) => void | Promise<void> = () => {},
 ): Promise<number> {
   // The file is parsed by a child process; the gateway's own code is loaded in the meantime.
-  const [loaded, code] = await Promise.all([loadConfig(file, process.env), import("../gateway.ts")]);
+  const opened = await openConfig(file);
+  const [loaded, code] = await Promise.all([opened.load(process.env), import("../gateway.ts")]);
   if (!loaded.ok) {
     process.stderr.write(formatDiagnostics(loaded.error, "text", process.stderr.isTTY === true));
     return 1;

@@ -16,23 +16,40 @@ export interface Inspection extends ConfigError {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** A file whose text is with the parser's process, or that can't be read. */
+export interface OpenedConfig {
+  /** Everything there is to say about it. Never rejects. */
+  inspect(environment: Environment): Promise<Inspection>;
+  /** Its configuration, deeply frozen, or every mistake in it. Never rejects. */
+  load(environment: Environment): Promise<Result<GatewayConfig, ConfigError>>;
+}
+
+/** Reads a file and starts parsing it: what the caller does meanwhile costs no time. Never rejects. */
+export async function openConfig(file: string): Promise<OpenedConfig> {
+  const read = await readText(file, MOST_FILE_BYTES);
+  const report = new Report(file, read.ok ? read.value.text : "");
+  if (!read.ok) report.add(0, [], read.error.code, `the file can't be used: ${read.error.message}`);
+  const parsing = read.ok ? readDocument(report) : undefined;
+  const inspect = async (environment: Environment): Promise<Inspection> => {
+    const [root, { compileFile }] = await Promise.all([parsing, import("./compile/file.ts")]);
+    const config = root && (await compileFile(report, await substitute(report, root, environment)));
+    return {
+      config: config === undefined || report.failed ? undefined : deepFreeze(config),
+      diagnostics: report.diagnostics,
+      source: report.source,
+    };
+  };
+  const load = async (environment: Environment): Promise<Result<GatewayConfig, ConfigError>> => {
+    const { config, diagnostics, source } = await inspect(environment);
+    if (config !== undefined) return ok(config);
+    return err({ diagnostics: diagnostics.filter((one) => one.severity === "error"), source });
+  };
+  return { inspect, load };
+}
+
 /** Loads a file and also tells its warnings. Never rejects. */
 export async function inspectConfig(file: string, environment: Environment): Promise<Inspection> {
-  const read = await readText(file, MOST_FILE_BYTES);
-  if (!read.ok) {
-    const report = new Report(file, "");
-    report.add(0, [], read.error.code, `the file can't be used: ${read.error.message}`);
-    return { config: undefined, diagnostics: report.diagnostics, source: "" };
-  }
-  const report = new Report(file, read.value.text);
-  // The schemas take as long to load as the parser's process takes to start: side by side.
-  const [root, { compileFile }] = await Promise.all([readDocument(report), import("./compile/file.ts")]);
-  const config = root && (await compileFile(report, await substitute(report, root, environment)));
-  return {
-    config: config === undefined || report.failed ? undefined : deepFreeze(config),
-    diagnostics: report.diagnostics,
-    source: report.source,
-  };
+  return (await openConfig(file)).inspect(environment);
 }
 
 /** The configuration of a file, deeply frozen, or every mistake in it. Never rejects. */
@@ -40,7 +57,5 @@ export async function loadConfig(
   file: string,
   environment: Environment,
 ): Promise<Result<GatewayConfig, ConfigError>> {
-  const { config, diagnostics, source } = await inspectConfig(file, environment);
-  if (config !== undefined) return ok(config);
-  return err({ diagnostics: diagnostics.filter((one) => one.severity === "error"), source });
+  return (await openConfig(file)).load(environment);
 }

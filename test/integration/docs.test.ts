@@ -109,7 +109,7 @@ describe("the README's first route", () => {
 
 describe("the README's list of commands", () => {
   it("is what the command line offers", async () => {
-    const { output } = await shell(`node ${join(ROOT, "src/cli/main.ts")} --help`, ROOT);
+    const { output } = await shell(`node ${join(ROOT, "src/cli/main.js")} --help`, ROOT);
     const offered = [...output.matchAll(/^ {2}(\w+) /gm)]
       .map((match) => match[1] ?? "")
       .filter((name) => name !== "help");

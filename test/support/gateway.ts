@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { makeFifo } from "./fifo.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const MAIN = join(ROOT, "src/cli/main.ts");
+const MAIN = join(ROOT, "src/cli/main.js");
 const READY_WITHIN_MS = 15_000;
 const STOP_WITHIN_MS = 10_000;
 

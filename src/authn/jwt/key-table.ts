@@ -1,6 +1,7 @@
 // The imported keys of one issuer, by key id and algorithm. Immutable: a changed set is a new table.
 
-import { type CryptoKey, importJWK } from "jose";
+import type { CryptoKey } from "jose";
+import { importJWK } from "jose/key/import";
 import { fittingAlgorithms, hmacHash, RSA_BITS } from "./algorithms.ts";
 import { jwkFingerprint, type KeyFault, type PublicJwk, readJwk } from "./jwk.ts";
 

@@ -1,6 +1,6 @@
 // Signs short-lived tokens with a shared secret, for the demo issuer of a fresh checkout.
 
-import { SignJWT } from "jose";
+import { SignJWT } from "jose/jwt/sign";
 
 /** What a demo token says. */
 export interface DemoClaims {

@@ -1,6 +1,8 @@
 // Finds the keys that may have signed a token and lets jose check the signature against them.
 
-import { type CryptoKey, compactVerify, errors } from "jose";
+import type { CryptoKey } from "jose";
+import * as errors from "jose/errors";
+import { compactVerify } from "jose/jws/compact/verify";
 import { type Denial, deny } from "../../core/denial.ts";
 import { GatewayFailure } from "../../core/failure.ts";
 import { err, ok, type Result } from "../../core/result.ts";

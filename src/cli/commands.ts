@@ -1,8 +1,5 @@
-#!/usr/bin/env node
-// The command line. Each command lives in a file of its own, which is loaded only when it is asked for.
+// The commands and their options. Each lives in a file of its own, which is loaded only when it is asked for.
 
-import { enableCompileCache } from "node:module";
-import { setFlagsFromString } from "node:v8";
 import { Command, CommanderError, Option } from "commander";
 
 const NOT_YET = [
@@ -80,13 +77,12 @@ for (const name of NOT_YET) {
     });
 }
 
-// V8 may come to allocate what requests use among what lives long, from where it keeps the rest of each request alive.
-// That happened to a few processes in a hundred, and cost them half as much again per request.
-setFlagsFromString("--no-allocation-site-pretenuring");
-enableCompileCache();
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? 0 : 2;
+/** Runs what the arguments of this process ask for; the exit code is set by the command. */
+export async function runCommand(): Promise<void> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  }
 }
