@@ -188,7 +188,7 @@ export class Gateway {
     clearInterval(idle);
     for (const server of this.#servers) server.destroyAll();
     this.#verifier.stop();
-    await Promise.all([...this.#connections.values()].map(({ transport }) => transport.close()));
+    for (const { transport } of this.#connections.values()) transport.close();
     await this.#store?.close();
     this.log.system("info", "stopped");
     await this.log.drain(TEARDOWN_MS);

@@ -1,18 +1,16 @@
 // One view of a request's header section, over the raw list, so that no two parts of the gateway can read it differently.
 
-// Field names seen before, in lower case. Bounded in number and length: names come from clients.
-const lowerNames = new Map<string, string>();
-const MOST_REMEMBERED_NAMES = 4096;
-/** Characters of a name that is worth remembering. */
-export const LONGEST_REMEMBERED_NAME = 64;
+import { Remembered } from "./remembered.ts";
+
+// Field names seen before, in lower case.
+const lowerNames = new Remembered<string>(4096);
 
 /** `name` in lower case. Field names are case-insensitive (RFC 9110 5.1). */
 export function lowerName(name: string): string {
   const known = lowerNames.get(name);
   if (known !== undefined) return known;
   const lower = name.toLowerCase();
-  if (lowerNames.size < MOST_REMEMBERED_NAMES && name.length <= LONGEST_REMEMBERED_NAME)
-    lowerNames.set(name, lower);
+  lowerNames.set(name, lower);
   return lower;
 }
 
@@ -24,9 +22,14 @@ export function foldName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
 
-/** RFC 9110 5.6.2. */
+/** What a token is made of, as a class of a regular expression (RFC 9110 section 5.6.2). */
+export const TOKEN_CHARACTER = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]";
+
+const FIELD_NAME = new RegExp(`^${TOKEN_CHARACTER}{1,256}$`);
+
+/** A token that may be the name of a field. */
 export function isFieldName(name: string): boolean {
-  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}$/.test(name);
+  return FIELD_NAME.test(name);
 }
 
 /** A value that can be sent as it is: visible ASCII with inner spaces, no line breaks, not padded. */

@@ -134,7 +134,8 @@ export class Run implements InFlight {
       this.#refuseForwarded(deny("upstream_invalid", "proxy_loop"));
       return;
     }
-    const body = this.#body(request);
+    const bodyLength = announcedLength(request);
+    const body = this.#body(request, bodyLength);
     if (body !== null) lingerAtClose(this.#incoming);
     const exchange = new Exchange({
       outgoing: this.#outgoing,
@@ -162,15 +163,14 @@ export class Run implements InFlight {
         path: upstreamPath(plan, request),
         fields: requestFields(plan.request, request, principal, portOf(request)),
         body,
-        bodyLength: announcedLength(request),
+        bodyLength,
       },
       exchange,
     );
   }
 
-  #body(request: GatewayRequest): RequestBody | null {
-    if (!request.fields.names.includes("transfer-encoding") && (announcedLength(request) ?? 0) === 0)
-      return null;
+  #body({ fields }: GatewayRequest, length: number | undefined): RequestBody | null {
+    if (!fields.names.includes("transfer-encoding") && (length ?? 0) === 0) return null;
     return new RequestBody(this.#incoming, this.#state.policy.admission.bodyBytes, () =>
       this.#exchange?.touch(),
     );

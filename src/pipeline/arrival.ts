@@ -4,6 +4,7 @@
 import { type AddressRange, clientAddress, inRanges } from "../core/address.ts";
 import { type Denial, deny } from "../core/denial.ts";
 import { Fields } from "../core/fields.ts";
+import { Remembered } from "../core/remembered.ts";
 import { type CallerProtocol, callerProtocol, type GatewayRequest } from "../core/request.ts";
 import { canonicalise, type PathRules } from "../core/request-target.ts";
 
@@ -44,9 +45,8 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 const AUTHORITY =
   /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$/;
 
-// Authorities seen before that are well-formed, in lower case. Bounded: they come from clients.
-const knownAuthorities = new Map<string, string>();
-const MOST_REMEMBERED_AUTHORITIES = 256;
+// Authorities seen before that are well-formed, in lower case; none is longer than a name and a port.
+const knownAuthorities = new Remembered<string>(256, 260);
 
 /** Judges form only; whether anything serves the request is for the route table. */
 export function admit(policy: AdmissionPolicy, arrival: Arrival): Admission {
@@ -87,7 +87,7 @@ function authorityOf(fields: Fields, httpVersion: string): string | undefined {
   if (known !== undefined) return known;
   if (!AUTHORITY.test(host)) return undefined;
   const lower = host.toLowerCase();
-  if (knownAuthorities.size < MOST_REMEMBERED_AUTHORITIES) knownAuthorities.set(host, lower);
+  knownAuthorities.set(host, lower);
   return lower;
 }
 

@@ -1,7 +1,8 @@
 // What may pass between client and upstream, by field name. Compiled once per configuration; a name is judged once and
 // the verdict remembered.
 
-import { foldName, LONGEST_REMEMBERED_NAME } from "../core/fields.ts";
+import { foldName } from "../core/fields.ts";
+import { Remembered } from "../core/remembered.ts";
 
 /** Never forwarded in either direction: they speak of one connection only (RFC 9110 section 7.6.1). */
 const HOP_BY_HOP = [
@@ -73,10 +74,8 @@ const FRAMING = [
 /** What is done with a client's field. */
 export type FieldVerdict = "keep" | "drop" | "credential" | "length";
 
-const MOST_REMEMBERED_NAMES = 4096;
-
 export class RequestFieldRules {
-  readonly #verdicts = new Map<string, FieldVerdict>();
+  readonly #verdicts = new Remembered<FieldVerdict>(4096);
   readonly #owned: ReadonlySet<string>;
   readonly #protected: ReadonlySet<string>;
   readonly #credentials: ReadonlySet<string>;
@@ -96,8 +95,7 @@ export class RequestFieldRules {
     const known = this.#verdicts.get(name);
     if (known !== undefined) return known;
     const verdict = this.#judge(name);
-    if (this.#verdicts.size < MOST_REMEMBERED_NAMES && name.length <= LONGEST_REMEMBERED_NAME)
-      this.#verdicts.set(name, verdict);
+    this.#verdicts.set(name, verdict);
     return verdict;
   }
 

@@ -9,6 +9,7 @@ import { LiveList } from "../core/live-list.ts";
 import {
   type AnswerSink,
   Connection,
+  ConnectionLost,
   type ConnectionOwner,
   type Origin,
   type UpstreamRequest,
@@ -32,11 +33,6 @@ interface Waiting {
 /** The gateway is closing its connections. */
 class TransportClosed extends Error {
   readonly code = "TRANSPORT_CLOSED";
-}
-
-/** The upstream ended a connection before it carried a request. */
-class ConnectionRejected extends Error {
-  readonly code = "CONNECTION_LOST";
 }
 
 export class HttpTransport implements ConnectionOwner {
@@ -126,7 +122,7 @@ export class HttpTransport implements ConnectionOwner {
     if (!connection.connected) {
       this.#connecting -= 1;
       const next = this.#nextWaiting();
-      next?.sink.onError(error ?? new ConnectionRejected("the connection was closed at once"), false);
+      next?.sink.onError(error ?? new ConnectionLost("the connection was closed at once"), false);
     }
     if (this.#waiting.length > 0) this.#assignSoon();
   }

@@ -6,10 +6,11 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
+import { expect } from "vitest";
 import { HttpTransport } from "../../src/upstream/http-transport.ts";
 import type { AnswerSink, FlowControl } from "../../src/upstream/http1/connection.ts";
 import type { ResponseHead } from "../../src/upstream/http1/response-head.ts";
-import { type Answering, respond } from "./recorder.ts";
+import { type Answering, Recorder, respond } from "./recorder.ts";
 
 /** What a receiver does in the middle of being told something. */
 export interface Habits {
@@ -188,6 +189,8 @@ export class TransportRig {
   readonly #transports: HttpTransport[] = [];
   readonly #receivers: Receiver[] = [];
   readonly #upstreams: RawUpstream[] = [];
+  /** An upstream that answers each request with its own path, until it is told otherwise. */
+  readonly recorder = new Recorder();
   readonly #faults: string[] = [];
   readonly #onCrash = (error: unknown): void => void this.#faults.push(`uncaught: ${String(error)}`);
 
@@ -195,8 +198,15 @@ export class TransportRig {
     process.on("uncaughtException", this.#onCrash);
   }
 
+  /** Makes the recorder answer. */
+  async start(): Promise<this> {
+    await this.recorder.start();
+    this.recorder.script(ownPath);
+    return this;
+  }
+
   /** A transport that is closed with the rig. */
-  to(origin: string, { connections = 4, connectMs = 5_000 } = {}): HttpTransport {
+  to(origin: string = this.recorder.url, { connections = 4, connectMs = 5_000 } = {}): HttpTransport {
     const timeouts = { connectMs, headersMs: 5_000, idleMs: 5_000, totalMs: 0 };
     const transport = new HttpTransport(
       { name: "app", origin, basePath: "", timeouts, hostHeader: "target" },
@@ -223,6 +233,12 @@ export class TransportRig {
     return receiver;
   }
 
+  /** A request of its own shows that nothing of what was before is left: it gets its own answer. */
+  async expectServed(transport: HttpTransport, path = "/served"): Promise<void> {
+    const served = await this.send(transport, path).done;
+    expect([served.code, served.head?.status, served.text]).toEqual(["", 200, path]);
+  }
+
   /** An upstream that does nothing of its own; with `pauseOnConnect` it doesn't read either. */
   async raw(
     onConnection: (socket: Socket, number: number) => void,
@@ -236,7 +252,7 @@ export class TransportRig {
   /** Ends everything. @returns what must not have happened */
   async end(): Promise<readonly string[]> {
     for (const transport of this.#transports) transport.close();
-    await Promise.all(this.#upstreams.map((upstream) => upstream.stop()));
+    await Promise.all([...this.#upstreams, this.recorder].map((upstream) => upstream.stop()));
     await turn();
     process.off("uncaughtException", this.#onCrash);
     return [...this.#faults, ...this.#receivers.flatMap(({ faults }) => faults)];

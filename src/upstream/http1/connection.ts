@@ -1,5 +1,5 @@
 // One connection to an upstream: carries one request and its answer at a time, and tells its owner when it is free again.
-// It is given up rather than reused as soon as anything is doubtful.
+// Anything doubtful ends it.
 
 import { connect, isIP, type OnReadOpts, type Socket } from "node:net";
 import type { Readable } from "node:stream";
@@ -78,8 +78,8 @@ class ConnectTimeout extends Error {
   readonly code = "CONNECT_TIMEOUT";
 }
 
-/** The upstream ended the connection before its answer was complete. */
-class ConnectionLost extends Error {
+/** The upstream ended the connection before it had answered. */
+export class ConnectionLost extends Error {
   readonly code = "CONNECTION_LOST";
 }
 

@@ -1,6 +1,8 @@
 // Writes the head of an HTTP/1.1 request. Its framing is decided here and nowhere else, and the finished text is looked at
 // once more as a whole: whatever went wrong before, one request can't become two.
 
+import { TOKEN_CHARACTER } from "../../core/fields.ts";
+
 /** The request can't be written as one well-formed head: a defect of the gateway, never sent. */
 export class UnsendableRequest extends Error {
   readonly code = "REQUEST_UNSENDABLE";
@@ -14,7 +16,7 @@ export interface RequestLine {
   readonly fields: readonly string[];
 }
 
-/** No body; a length; or `CHUNKS` for a body whose length isn't known. */
+/** No body; a length; or `chunks` for a body whose length isn't known. */
 export type Framing = "none" | "chunks" | number;
 
 // Methods whose content means something: a server may wait for it unless it is told that there is none (RFC 9110 8.6).
@@ -27,7 +29,7 @@ const EXPECTS_CONTENT: ReadonlySet<string> = new Set([
   "PROPPATCH",
 ]);
 
-const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+const TOKEN = `${TOKEN_CHARACTER}+`;
 const WELL_FORMED = new RegExp(
   `^${TOKEN} (?:/[\\x21-\\x7e]*|\\*) HTTP/1\\.1\\r\\n(?:${TOKEN}: [\\t\\x20-\\x7e\\x80-\\xff]*\\r\\n)+\\r\\n$`,
 );

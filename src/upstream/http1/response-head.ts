@@ -1,7 +1,8 @@
 // Reads the head of an HTTP/1.1 answer (RFC 9112). Strict on purpose: whatever two readers could take for different things
 // makes the whole answer invalid, so that upstream, gateway and client never disagree where an answer ends.
 
-import { LONGEST_REMEMBERED_NAME } from "../../core/fields.ts";
+import { TOKEN_CHARACTER } from "../../core/fields.ts";
+import { Remembered } from "../../core/remembered.ts";
 
 /** The upstream's answer breaks the protocol; nothing more on its connection can be believed. */
 export class InvalidAnswer extends Error {
@@ -31,7 +32,7 @@ export interface ResponseHead {
 // LF, NUL and other control characters make servers disagree about where a line ends.
 const LINES = /^(?:[\t\x20-\x7e\x80-\xff]+\r\n)+$/;
 /** A field name (RFC 9110 section 5.6.2). */
-export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+export const TOKEN = new RegExp(`^${TOKEN_CHARACTER}+$`);
 const LENGTH = /^[0-9]{1,15}$/;
 
 /**
@@ -100,9 +101,8 @@ function statusOf(text: string, end: number): number {
   return status;
 }
 
-// Names seen before, in lower case. Bounded in number and length: they come from upstreams.
-const lowerNames = new Map<string, string>();
-const MOST_REMEMBERED_NAMES = 1024;
+// Names seen before, in lower case.
+const lowerNames = new Remembered<string>(1024);
 
 function nameOf(raw: string): string {
   const known = lowerNames.get(raw);
@@ -111,8 +111,7 @@ function nameOf(raw: string): string {
   if (!TOKEN.test(raw)) throw new InvalidAnswer("a field name is no token");
   const lower = raw.toLowerCase();
   // A copy: a slice would keep the whole head that it was cut from.
-  if (lowerNames.size < MOST_REMEMBERED_NAMES && raw.length <= LONGEST_REMEMBERED_NAME)
-    lowerNames.set(Buffer.from(raw).toString("latin1"), lower);
+  if (lowerNames.takes(raw)) lowerNames.set(Buffer.from(raw).toString("latin1"), lower);
   return lower;
 }
 

@@ -8,15 +8,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { HttpTransport } from "../../../src/upstream/http-transport.ts";
 import { readRequest } from "../../support/http-bytes.ts";
-import { chunk, type Recorder, respond, startRecorder } from "../../support/recorder.ts";
+import { chunk, type Recorder, respond } from "../../support/recorder.ts";
 import { until } from "../../support/served.ts";
 import {
   all,
   digest,
   type Habits,
-  ownPath,
   Pieces,
   type RawUpstream,
   type Receiver,
@@ -28,24 +26,12 @@ import {
 let rig: TransportRig;
 let recorder: Recorder;
 beforeEach(async () => {
-  rig = new TransportRig();
-  recorder = await startRecorder();
-  recorder.script(ownPath);
+  rig = await new TransportRig().start();
+  ({ recorder } = rig);
 });
 afterEach(async () => {
-  const faults = await rig.end();
-  await recorder.stop();
-  expect(faults).toEqual([]);
+  expect(await rig.end()).toEqual([]);
 });
-
-const transportTo = (origin: string = recorder.url, limits: Parameters<TransportRig["to"]>[1] = {}) =>
-  rig.to(origin, limits);
-
-/** A request of its own shows that nothing of what was before is left: it gets its own answer. */
-async function expectServed(transport: HttpTransport, path = "/served"): Promise<void> {
-  const served = await rig.send(transport, path).done;
-  expect([served.code, served.head?.status, served.text]).toEqual(["", 200, path]);
-}
 
 describe("a long answer", () => {
   const LONG = randomBytes(32 * 1024 * 1024);
@@ -83,7 +69,7 @@ describe("a long answer", () => {
         socket.write(LONG);
       }),
     );
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     const first = await rig.send(transport, "/first", hesitant(20, keeps)).done;
     expect([first.code, digest(first.pieces)]).toEqual(["", EXPECTED]);
     const second = await rig.send(transport, "/second", hesitant(50, keeps)).done;
@@ -104,7 +90,7 @@ describe("a long answer", () => {
     ]);
     const upstream = await rig.raw((socket) => socket.on("data", () => socket.write(answer)));
     const first = await rig.send(
-      transportTo(upstream.url),
+      rig.to(upstream.url),
       "/first",
       hesitant(40, () => true),
     ).done;
@@ -122,7 +108,7 @@ describe("a long answer", () => {
       }),
     );
     let resumed = false;
-    const first = rig.send(transportTo(upstream.url), "/first", {
+    const first = rig.send(rig.to(upstream.url), "/first", {
       onData(one) {
         if (!resumed) one.control.pause();
         return true;
@@ -159,7 +145,7 @@ describe("a long answer", () => {
         socket.write(answer);
       }),
     );
-    const transport = transportTo(upstream.url, { connections: 100 });
+    const transport = rig.to(upstream.url, { connections: 100 });
     const before = await bytesInUse();
     let sent: readonly Receiver[] = Array.from({ length: 100 }, () => rig.send(transport, "/x"));
     await all(sent);
@@ -170,7 +156,7 @@ describe("a long answer", () => {
   });
 
   test("that ends while its receiver is paused leaves a connection that flows", async () => {
-    const transport = transportTo(recorder.url, { connections: 1 });
+    const transport = rig.to(recorder.url, { connections: 1 });
     const paused: Habits = {
       onData(one) {
         one.control.pause();
@@ -180,7 +166,7 @@ describe("a long answer", () => {
     };
     for (const path of ["/a", "/b", "/c"])
       expect((await rig.send(transport, path, paused).done).text).toBe(path);
-    await expectServed(transport);
+    await rig.expectServed(transport);
     expect(recorder.connections).toBe(1);
   });
 });
@@ -207,7 +193,7 @@ test("many small answers on many connections keep their bytes right, though all 
       await send([answer.subarray(0, cut), 0, answer.subarray(cut)]);
     }
   });
-  const transport = transportTo(recorder.url, { connections: 16 });
+  const transport = rig.to(recorder.url, { connections: 16 });
   const sent: Receiver[] = [];
   let next = 0;
   await Promise.all(
@@ -263,7 +249,7 @@ describe("the body of a request", () => {
     ["chunks", undefined, "chunked"],
   ])("with %s arrives byte for byte, and no faster than the upstream reads", async (_, length, framing) => {
     const upstream = await lazy();
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     const body = new Pieces(BODY, 50_001);
     const first = rig.send(transport, "/first", {
       body,
@@ -290,7 +276,7 @@ describe("the body of a request", () => {
   test("isn't ended by an empty piece", async () => {
     recorder.script(({ request, send }) => send(reply(request.body)));
     const body = Readable.from([Buffer.from("one,"), Buffer.alloc(0), Buffer.from("two")]);
-    expect((await rig.send(transportTo(), "/first", { body }).done).text).toBe("one,two");
+    expect((await rig.send(rig.to(), "/first", { body }).done).text).toBe("one,two");
     expect(recorder.requests).toHaveLength(1);
   });
 
@@ -308,7 +294,7 @@ describe("the body of a request", () => {
         if (number === 2) socket.write(reply("fine"));
       });
     });
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     const sending = bodyLength === undefined ? {} : { bodyLength };
     const first = await rig.send(transport, "/first", { body: make(), ...sending }).done;
     expect([first.events, first.unanswered]).toEqual([["start", "error"], false]);
@@ -335,30 +321,30 @@ describe("the body of a request", () => {
   }
 
   test("that was given up while its request waited is never begun", async () => {
-    const transport = transportTo(recorder.url, { connections: 1 });
+    const transport = rig.to(recorder.url, { connections: 1 });
     const first = rig.send(transport, "/first");
     const body = new Pieces(BODY, 1_000);
     const second = rig.send(transport, "/second", { body, bodyLength: BODY.length });
     body.destroy();
     await all([first, second]);
     expect([second.events, second.code]).toEqual([["start", "error"], "BODY_MISMATCH"]);
-    await expectServed(transport);
+    await rig.expectServed(transport);
     expect(recorder.requests.map(({ target }) => target)).toEqual(["/first", "/served"]);
   });
 
   test("that is longer than announced never becomes a second request", async () => {
     const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
-    const transport = transportTo();
+    const transport = rig.to();
     const body = Readable.from([Buffer.from("12345"), Buffer.from(smuggled)]);
     const first = await rig.send(transport, "/first", { body, bodyLength: 5 }).done;
     expect(first.code === "BODY_MISMATCH" || first.events.at(-1) === "end").toBe(true);
-    await expectServed(transport);
+    await rig.expectServed(transport);
     expect(recorder.requests.map(({ target }) => target)).not.toContain("/smuggled");
   });
 
   test("whose failure comes on a used connection never counts as unanswered", async () => {
-    const transport = transportTo();
-    await expectServed(transport);
+    const transport = rig.to();
+    await rig.expectServed(transport);
     const second = await rig.send(transport, "/second", { body: failing(), bodyLength: 100 }).done;
     expect([second.code, second.unanswered]).toEqual(["BODY_BROKEN", false]);
   });
@@ -369,7 +355,7 @@ describe("the body of a request", () => {
   ])("that the upstream %s is given up, and reported once", async (_, end) => {
     const upstream = await rig.raw((socket) => socket.once("data", () => end(socket)));
     const body = new Pieces(BODY, 65_536);
-    const first = await rig.send(transportTo(upstream.url), "/first", { body, bodyLength: BODY.length }).done;
+    const first = await rig.send(rig.to(upstream.url), "/first", { body, bodyLength: BODY.length }).done;
     expect(first.events).toEqual(["start", "error"]);
     await turns();
     expect(body.destroyed).toBe(true);
@@ -383,17 +369,17 @@ describe("the body of a request", () => {
       }),
     );
     const body = new Pieces(BODY, 65_536);
-    const first = await rig.send(transportTo(upstream.url), "/first", { body, bodyLength: BODY.length }).done;
+    const first = await rig.send(rig.to(upstream.url), "/first", { body, bodyLength: BODY.length }).done;
     expect([first.events, first.text]).toEqual([["start", "413", "data", "end"], "no"]);
     expect(body.destroyed).toBe(true);
     expect(body.produced).toBeLessThan(BODY.length);
   });
 
   test("of a head that can't be written is never sent", async () => {
-    const transport = transportTo();
+    const transport = rig.to();
     const first = await rig.send(transport, "/first\r\nX-Smuggled: 1").done;
     expect([first.events, first.code]).toEqual([["start", "error"], "REQUEST_UNSENDABLE"]);
-    await expectServed(transport);
+    await rig.expectServed(transport);
     expect(recorder.requests).toHaveLength(1);
   });
 });
@@ -429,7 +415,7 @@ test("a storm of good, bad and abandoned exchanges never crosses answers nor use
     ];
     await answers[random(answers.length)]?.();
   });
-  const transport = transportTo(recorder.url, { connections: 6 });
+  const transport = rig.to(recorder.url, { connections: 6 });
   const sent: Receiver[] = [];
   const given: boolean[] = [];
   let next = 0;

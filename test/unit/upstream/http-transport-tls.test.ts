@@ -21,8 +21,8 @@ import { until } from "../../support/served.ts";
 import { all, digest, reply, TransportRig } from "../../support/transports.ts";
 
 let rig: TransportRig;
-beforeEach(() => {
-  rig = new TransportRig();
+beforeEach(async () => {
+  rig = await new TransportRig().start();
 });
 afterEach(async () => {
   expect(await rig.end()).toEqual([]);

@@ -9,7 +9,6 @@ import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { HttpTransport } from "../../../src/upstream/http-transport.ts";
 import { type Answering, type Recorder, respond, startRecorder } from "../../support/recorder.ts";
 import { until } from "../../support/served.ts";
 import { StuckPort } from "../../support/stuck-port.ts";
@@ -18,24 +17,12 @@ import { all, type Habits, ownPath, Receiver, reply, TransportRig, turns } from 
 let rig: TransportRig;
 let recorder: Recorder;
 beforeEach(async () => {
-  rig = new TransportRig();
-  recorder = await startRecorder();
-  recorder.script(ownPath);
+  rig = await new TransportRig().start();
+  ({ recorder } = rig);
 });
 afterEach(async () => {
-  const faults = await rig.end();
-  await recorder.stop();
-  expect(faults).toEqual([]);
+  expect(await rig.end()).toEqual([]);
 });
-
-const transportTo = (origin: string = recorder.url, limits: Parameters<TransportRig["to"]>[1] = {}) =>
-  rig.to(origin, limits);
-
-/** A request of its own shows that nothing of what was before is left: it gets its own answer. */
-async function expectServed(transport: HttpTransport, path = "/served"): Promise<void> {
-  const served = await rig.send(transport, path).done;
-  expect([served.code, served.head?.status, served.text]).toEqual(["", 200, path]);
-}
 
 /** A recorder's answer that is exactly these bytes. */
 const bytes =
@@ -72,11 +59,11 @@ describe("a connection", () => {
     ["a promise to keep it", "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n"],
   ])("carries the next request after %s", async (_, answer) => {
     recorder.script(firstly(bytes(answer)));
-    const transport = transportTo();
+    const transport = rig.to();
     const first = await rig.send(transport, "/first").done;
     expect(first.events.at(-1)).toBe("end");
-    await expectServed(transport);
-    await expectServed(transport);
+    await rig.expectServed(transport);
+    await rig.expectServed(transport);
     expect(carriers()).toEqual([1, 1, 1]);
   });
 
@@ -95,13 +82,13 @@ describe("a connection", () => {
     ["a promise of no second", `HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\n${EMPTY}`],
   ])("is ended at once after %s", async (_, answer, method = "GET") => {
     recorder.script(firstly(bytes(answer)));
-    const transport = transportTo(recorder.url, { connections: 1 });
+    const transport = rig.to(recorder.url, { connections: 1 });
     const first = await rig.send(transport, "/first", { method }).done;
     expect(first.events.at(-1)).toBe("end");
     const answered = performance.now();
     await until(() => recorder.ended === 1);
     expect(performance.now() - answered).toBeLessThan(300);
-    await expectServed(transport);
+    await rig.expectServed(transport);
     expect(carriers()).toEqual([1, 2]);
   });
 
@@ -112,10 +99,10 @@ describe("a connection", () => {
         socket.end();
       }),
     );
-    const transport = transportTo();
+    const transport = rig.to();
     const first = await rig.send(transport, "/first").done;
     expect([first.events.at(-1), first.text]).toEqual(["end", "no length"]);
-    await expectServed(transport);
+    await rig.expectServed(transport);
     expect(carriers()).toEqual([1, 2]);
   });
 
@@ -123,7 +110,7 @@ describe("a connection", () => {
     const upstream = await rig.raw((socket, number) => {
       socket.once("data", () => socket.write(reply(String(number))));
     });
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     const body = new Readable({ read: () => undefined });
     body.push("the beginning");
     const first = await rig.send(transport, "/first", { body, bodyLength: 100 }).done;
@@ -135,7 +122,7 @@ describe("a connection", () => {
 
   test("is ended before the upstream's promise to keep it runs out, and not much before", async () => {
     recorder.script(bytes("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2\r\nContent-Length: 0\r\n\r\n"));
-    const transport = transportTo();
+    const transport = rig.to();
     await rig.send(transport, "/first").done;
     const answered = performance.now();
     await until(() => recorder.open === 0);
@@ -143,7 +130,7 @@ describe("a connection", () => {
     expect(lasted).toBeGreaterThan(900);
     expect(lasted).toBeLessThan(2_000);
     recorder.script(ownPath);
-    await expectServed(transport);
+    await rig.expectServed(transport);
   });
 });
 
@@ -162,7 +149,7 @@ describe("bytes that no request asked for", () => {
       recorder.script(({ request, send }) =>
         send(request.target === "/first" ? Buffer.concat([answer, POISON]) : reply(request.target)),
       );
-      const transport = transportTo(recorder.url, { connections: most });
+      const transport = rig.to(recorder.url, { connections: most });
       const later: Receiver[] = [];
       const first = rig.send(transport, "/first", {
         onEnd: () => later.push(rig.send(transport, "/second")),
@@ -178,7 +165,7 @@ describe("bytes that no request asked for", () => {
   });
 
   test("that come in the very moment of the end never answer the next request", async () => {
-    const transport = transportTo();
+    const transport = rig.to();
     const sockets: Socket[] = [];
     recorder.script(
       firstly(async ({ socket, send }) => {
@@ -210,7 +197,7 @@ describe("bytes that no request asked for", () => {
     const upstream = await rig.raw((socket, number) => {
       socket.on("data", () => socket.write(reply(String(number))));
     });
-    const transport = transportTo(upstream.url, { connections: 1 });
+    const transport = rig.to(upstream.url, { connections: 1 });
     expect((await rig.send(transport, "/first").done).text).toBe("1");
     await turns();
     upstream.last.write(unasked);
@@ -221,7 +208,7 @@ describe("bytes that no request asked for", () => {
 
   test("before any request are no answer: another protocol's greeting fails the request", async () => {
     const upstream = await rig.raw((socket) => socket.write("SSH-2.0-OpenSSH_9.9\r\n"));
-    const first = await rig.send(transportTo(upstream.url), "/first").done;
+    const first = await rig.send(rig.to(upstream.url), "/first").done;
     expect([first.events, first.code, first.unanswered]).toEqual([
       ["start", "error"],
       "ANSWER_INVALID",
@@ -234,7 +221,7 @@ describe("bytes that no request asked for", () => {
     const upstream = await rig.raw((socket, number) => {
       socket.on("data", () => socket.write(reply(String(number))));
     });
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     const gone = rig.send(transport, "/gone");
     await turn();
     gone.abort();
@@ -254,7 +241,7 @@ describe("an upstream that ends an idle connection", () => {
     const upstream = await rig.raw((socket, number) => {
       socket.on("data", () => socket.write(reply(String(number))));
     });
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     for (let number = 1; number <= 10; number++) {
       const got = await rig.send(transport, "/next").done;
       expect([got.code, got.text]).toEqual(["", String(number)]);
@@ -267,7 +254,7 @@ describe("an upstream that ends an idle connection", () => {
     const upstream = await rig.raw((socket) => {
       socket.on("data", () => socket.write(reply("served")));
     });
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     const gone = rig.send(transport, "/gone");
     await turn();
     gone.abort();
@@ -290,7 +277,7 @@ describe("an upstream that ends the connection instead of answering", () => {
 
   test.each(ENDS)("%s, in its first use: the request was possibly seen", async (_, end) => {
     const upstream = await rig.raw((socket) => socket.once("data", () => end(socket)));
-    const first = await rig.send(transportTo(upstream.url), "/first").done;
+    const first = await rig.send(rig.to(upstream.url), "/first").done;
     expect([first.events, first.unanswered]).toEqual([["start", "error"], false]);
     expect(["CONNECTION_LOST", "ECONNRESET"]).toContain(first.code);
   });
@@ -302,7 +289,7 @@ describe("an upstream that ends the connection instead of answering", () => {
         socket.once("data", () => end(socket));
       }),
     );
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     await rig.send(transport, "/first").done;
     await turns();
     const second = await rig.send(transport, "/second").done;
@@ -320,7 +307,7 @@ describe("an upstream that ends the connection instead of answering", () => {
         });
       }),
     );
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     await rig.send(transport, "/first").done;
     await turns();
     const second = await rig.send(transport, "/second").done;
@@ -335,7 +322,7 @@ describe("an upstream that ends the connection instead of answering", () => {
       await send(`HTTP/1.1 200 OK\r\n${part}`);
       socket.end();
     });
-    const first = await rig.send(transportTo(), "/first").done;
+    const first = await rig.send(rig.to(), "/first").done;
     expect([first.events, first.text]).toEqual([["start", "200", "data", "error"], "half"]);
   });
 
@@ -344,7 +331,7 @@ describe("an upstream that ends the connection instead of answering", () => {
       await send(["HTTP/1.1 200 OK\r\n\r\nhalf", 20]);
       socket.resetAndDestroy();
     });
-    const first = await rig.send(transportTo(), "/first").done;
+    const first = await rig.send(rig.to(), "/first").done;
     expect([first.events, first.code]).toEqual([["start", "200", "data", "error"], "ECONNRESET"]);
   });
 });
@@ -356,7 +343,7 @@ describe("an upstream that is not there", () => {
     const upstream = await rig.raw(() => undefined);
     const { url } = upstream;
     await upstream.stop();
-    const transport = transportTo(url, { connections });
+    const transport = rig.to(url, { connections });
     const started = performance.now();
     const sent = Array.from({ length: 50 }, (_, index) => rig.send(transport, `/${index}`));
     await all(sent);
@@ -369,14 +356,14 @@ describe("an upstream that is not there", () => {
   test("but comes back serves again", async () => {
     const { port, url } = recorder;
     await recorder.stop();
-    const transport = transportTo(url, { connections: 1 });
+    const transport = rig.to(url, { connections: 1 });
     expect((await rig.send(transport, "/early").done).code).toBe("ECONNREFUSED");
     const back = createServer((socket) => {
       socket.on("data", () => socket.end(reply("/served")));
     });
     back.listen(port, "127.0.0.1");
     await once(back, "listening");
-    await expectServed(transport);
+    await rig.expectServed(transport);
     transport.close();
     back.close();
     await once(back, "close");
@@ -388,7 +375,7 @@ describe("an upstream that is not there", () => {
     ["by a reset", (socket) => socket.resetAndDestroy()],
   ])("for longer than it takes to accept (%s) fails each request once", async (_, end) => {
     const upstream = await rig.raw(end);
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     const sent = Array.from({ length: 20 }, (_unused, index) => rig.send(transport, `/${index}`));
     await all(sent);
     expect(sent.filter(({ unanswered }) => unanswered === false)).toHaveLength(20);
@@ -398,7 +385,7 @@ describe("an upstream that is not there", () => {
 
   test("because nothing accepts fails each request when its attempt is over, and frees the place", async () => {
     const stuck = await StuckPort.open();
-    const transport = transportTo(`http://127.0.0.1:${stuck.port}`, { connections: 2, connectMs: 150 });
+    const transport = rig.to(`http://127.0.0.1:${stuck.port}`, { connections: 2, connectMs: 150 });
     const started = performance.now();
     const sent = Array.from({ length: 4 }, (_, index) => rig.send(transport, `/${index}`));
     await all(sent);
@@ -413,19 +400,19 @@ describe("an upstream that is not there", () => {
 });
 
 describe("the limit of connections", () => {
-  /** Lets requests through when the test says so. */
-  function gate(): { open(): void; readonly opened: Promise<void> } {
+  /** Lets the recorder answer when the test says so. */
+  function gate(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
-    return { open: resolve, opened: promise };
+    recorder.script(async ({ request, send }) => {
+      await promise;
+      await send(reply(request.target));
+    });
+    return resolve;
   }
 
   test("holds, and what waits is served in its order", async () => {
-    const { open, opened } = gate();
-    recorder.script(async ({ request, send }) => {
-      await opened;
-      await send(reply(request.target));
-    });
-    const transport = transportTo(recorder.url, { connections: 3 });
+    const open = gate();
+    const transport = rig.to(recorder.url, { connections: 3 });
     const sent = Array.from({ length: 12 }, (_, index) => rig.send(transport, `/${index}`));
     await until(() => recorder.requests.length === 3);
     await sleep(20);
@@ -440,7 +427,7 @@ describe("the limit of connections", () => {
   });
 
   test("is not used up by connections that ended in any way", async () => {
-    const transport = transportTo(recorder.url, { connections: 2 });
+    const transport = rig.to(recorder.url, { connections: 2 });
     recorder.script(async ({ request, socket, send }) => {
       if (request.target === "/reset") socket.resetAndDestroy();
       else if (request.target === "/close") await send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
@@ -454,11 +441,7 @@ describe("the limit of connections", () => {
       silent.abort();
       await all(sent);
     }
-    const { open, opened } = gate();
-    recorder.script(async ({ request, send }) => {
-      await opened;
-      await send(reply(request.target));
-    });
+    const open = gate();
     const known = recorder.mark();
     const sent = [rig.send(transport, "/a"), rig.send(transport, "/b"), rig.send(transport, "/c")];
     await until(() => recorder.since(known).requests === 2);
@@ -470,12 +453,8 @@ describe("the limit of connections", () => {
   });
 
   test("skips requests that nobody waits for any more", async () => {
-    const { open, opened } = gate();
-    recorder.script(async ({ request, send }) => {
-      await opened;
-      await send(reply(request.target));
-    });
-    const transport = transportTo(recorder.url, { connections: 1 });
+    const open = gate();
+    const transport = rig.to(recorder.url, { connections: 1 });
     const first = rig.send(transport, "/first");
     await until(() => recorder.requests.length === 1);
     const gone = Array.from({ length: 5 }, (_, index) => rig.send(transport, `/gone/${index}`));
@@ -491,7 +470,7 @@ describe("the limit of connections", () => {
     setFlagsFromString("--expose-gc");
     const collect = runInNewContext("gc") as () => void;
     recorder.script(() => undefined);
-    const transport = transportTo(recorder.url, { connections: 1 });
+    const transport = rig.to(recorder.url, { connections: 1 });
     rig.send(transport, "/first");
     await until(() => recorder.requests.length === 1);
     // What waits is looked through from its front, where a request stands that somebody does wait for.
@@ -533,13 +512,13 @@ describe("a receiver that gives up", () => {
     ["at the end", whole, { onEnd: (one) => one.abort() }, ["start", "200", "data", "end"]],
   ])("%s hears nothing more, and costs the connection alone", async (_, answer, habits, events) => {
     recorder.script(firstly(bytes(answer)));
-    const transport = transportTo(recorder.url, { connections: 1 });
+    const transport = rig.to(recorder.url, { connections: 1 });
     const first = rig.send(transport, "/first", habits);
     await until(() => recorder.connections === 1 && recorder.open === 0);
     expect(first.events).toEqual(events);
     // Of a request that was given up as it started, nothing was sent.
     recorder.script(ownPath);
-    await expectServed(transport);
+    await rig.expectServed(transport);
     expect(first.events).toEqual(events);
     expect(recorder.connections).toBe(2);
   });
@@ -551,12 +530,12 @@ describe("a receiver that gives up", () => {
 
   test("before the head hears nothing more, and the upstream's connection ends", async () => {
     recorder.script(firstly(() => undefined));
-    const transport = transportTo(recorder.url, { connections: 1 });
+    const transport = rig.to(recorder.url, { connections: 1 });
     const first = rig.send(transport, "/first");
     await until(() => recorder.requests.length === 1);
     first.abort();
     await until(() => recorder.open === 0);
-    await expectServed(transport);
+    await rig.expectServed(transport);
     expect(first.events).toEqual(["start"]);
   });
 
@@ -567,7 +546,7 @@ describe("a receiver that gives up", () => {
         got += text;
       });
     });
-    const transport = transportTo(upstream.url);
+    const transport = rig.to(upstream.url);
     const body = new Readable({ read: () => undefined });
     body.push("some");
     const first = rig.send(transport, "/first", { body });
@@ -596,10 +575,10 @@ describe("a receiver that throws", () => {
         socket.end();
       }
     });
-    const transport = transportTo(recorder.url, { connections: 1 });
+    const transport = rig.to(recorder.url, { connections: 1 });
     const first = await rig.send(transport, "/first", habits).done;
     expect(first.events.at(-1)).toBe(last);
-    await expectServed(transport);
+    await rig.expectServed(transport);
   });
 });
 
@@ -608,7 +587,7 @@ describe("closing", () => {
     recorder.script(async ({ request, send }) => {
       if (request.target === "/streaming") await send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
     });
-    const transport = transportTo(recorder.url, { connections: 2 });
+    const transport = rig.to(recorder.url, { connections: 2 });
     const streaming = rig.send(transport, "/streaming");
     const silent = rig.send(transport, "/silent");
     const waiting = [rig.send(transport, "/a"), rig.send(transport, "/b"), rig.send(transport, "/c")];
@@ -634,7 +613,7 @@ describe("closing", () => {
   test.each([
     0, 1, 2, 3, 5, 8,
   ])("%i turns after requests began fails each of them at most once", async (count) => {
-    const transport = transportTo(recorder.url, { connections: 2 });
+    const transport = rig.to(recorder.url, { connections: 2 });
     const sent = Array.from({ length: 6 }, (_, index) => rig.send(transport, `/${index}`));
     await turns(count);
     transport.close();
@@ -647,7 +626,7 @@ describe("closing", () => {
 
   test("in the middle of a report is fine", async () => {
     for (const at of ["onStart", "onHead", "onEnd"] as const) {
-      const transport = transportTo();
+      const transport = rig.to();
       const close = { [at]: () => transport.close() };
       const sent = [rig.send(transport, "/a", close), rig.send(transport, "/b"), rig.send(transport, "/c")];
       await all(sent);
@@ -658,8 +637,8 @@ describe("closing", () => {
 
 describe("the upstream's address", () => {
   test("can be a name", async () => {
-    const transport = transportTo(recorder.url.replace("127.0.0.1", "localhost"));
-    await expectServed(transport);
+    const transport = rig.to(recorder.url.replace("127.0.0.1", "localhost"));
+    await rig.expectServed(transport);
   });
 
   const IPV6 = Object.values(networkInterfaces()).some((list) =>
@@ -669,11 +648,11 @@ describe("the upstream's address", () => {
     const upstream = await rig.raw((socket) => socket.on("data", () => socket.write(reply("six"))), {
       host: "::1",
     });
-    expect((await rig.send(transportTo(`http://[::1]:${upstream.port}`), "/first").done).text).toBe("six");
+    expect((await rig.send(rig.to(`http://[::1]:${upstream.port}`), "/first").done).text).toBe("six");
   });
 
   test("that no resolver knows fails each request once", async () => {
-    const transport = transportTo("http://no-such-host.invalid:80", { connectMs: 1_000 });
+    const transport = rig.to("http://no-such-host.invalid:80", { connectMs: 1_000 });
     const sent = [rig.send(transport, "/a"), rig.send(transport, "/b")];
     await all(sent);
     expect(sent.map(({ events }) => events.join())).toEqual(["error", "error"]);
