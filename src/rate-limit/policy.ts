@@ -4,7 +4,11 @@
 export type LimitSubject =
   | { readonly by: "user" }
   | { readonly by: "key" }
-  | { readonly by: "ip" }
+  | {
+      readonly by: "ip";
+      /** Bits of an IPv6 network that counts as one client, 32 to 128; 64 unless said. */
+      readonly ipv6Prefix?: number;
+    }
   | { readonly by: "org" }
   | { readonly by: "route" }
   | { readonly by: "header"; readonly name: string }
@@ -13,14 +17,60 @@ export type LimitSubject =
 /** What happens to a request while the limiter's store can't answer. */
 export type StoreFailurePolicy = "local" | "deny" | "allow";
 
-export interface LimitPolicy {
+export type LimitAlgorithm = "slidingWindow" | "slidingLog" | "tokenBucket";
+
+/** How instances agree: on every request, or by slices of the limit that each spends by itself. */
+export type LimitSync = "exact" | "leased";
+
+/** What a limit has besides its rate. */
+export interface LimitTraits {
   /** Counters are shared by all limits of one name; without `name` in the file it is made from the route. */
   readonly name: string;
-  /** Most requests (cost units) admitted in any trailing window. At least 1. */
-  readonly limit: number;
-  readonly windowMs: number;
   readonly subject: LimitSubject;
   /** Units that one request takes, 1 to `limit`; 0 for a limit that is only looked at. */
   readonly cost: number;
   readonly onStoreFailure: StoreFailurePolicy;
+  /** `slidingWindow` unless said. */
+  readonly algorithm?: LimitAlgorithm;
+  /** Most units at one moment, `tokenBucket` only; the limit itself unless said. */
+  readonly burst?: number;
+  /** `exact` unless said. */
+  readonly sync?: LimitSync;
+  /** Counted and told, never enforced. */
+  readonly observe?: boolean;
+  /** Lower-case name of the upstream's response field that holds what the request really cost. */
+  readonly costFrom?: string;
 }
+
+export interface LimitPolicy extends LimitTraits {
+  /**
+   * Most units admitted in any trailing window; of a `tokenBucket` the units that come back in one window.
+   * 0 admits nothing.
+   */
+  readonly limit: number;
+  readonly windowMs: number;
+}
+
+/** The numbers of one tier. */
+export interface TierRate {
+  readonly limit: number;
+  readonly windowMs: number;
+}
+
+/** A limit whose numbers depend on the caller's tier. */
+export interface TieredLimit extends LimitTraits {
+  /** By tier; `undefined` is no limit. Callers whose tier isn't listed are told by `tierOf`. */
+  readonly tiers: ReadonlyMap<string, TierRate | undefined>;
+}
+
+/** A limit of a route before it is known who calls. */
+export type RouteLimit = LimitPolicy | TieredLimit;
+
+export function isTiered(limit: RouteLimit): limit is TieredLimit {
+  return "tiers" in limit;
+}
+
+/** Tier of callers without a credential, and of everybody whose own tier and `USER_TIER` have no numbers. */
+export const GUEST_TIER = "guest";
+/** Tier of callers with a credential that names no tier. */
+export const USER_TIER = "user";
