@@ -18,7 +18,8 @@ import { EdgeServer } from "./http/server.ts";
 import { CORS_FIELDS } from "./pipeline/cors.ts";
 import type { Policy } from "./pipeline/decide.ts";
 import type { CompiledRoute } from "./pipeline/decision.ts";
-import { Limiter, SLIDING_WINDOW_SCRIPT } from "./rate-limit/limiter.ts";
+import { LIMITER_SCRIPT, Limiter } from "./rate-limit/limiter.ts";
+import { refusalLimits } from "./rate-limit/policy.ts";
 import { RouteTable } from "./routing/table.ts";
 import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
@@ -62,6 +63,7 @@ export class Gateway {
   readonly policy: Policy;
   readonly log: GatewayLog;
   readonly #store: RedisStore | undefined;
+  readonly #limiter: Limiter;
   readonly #config: GatewayConfig;
   readonly #verifier: JwtVerifier;
   readonly #connections = new Map<string, Connections>();
@@ -90,6 +92,12 @@ export class Gateway {
     this.#verifier = new JwtVerifier(config.issuers, { clock: systemClock, emit, grants });
     const apiKeys = new ApiKeyAuthenticator(config.apiKeys, { clock: systemClock, grants });
     const routes = config.routes.map((route) => compileRoute(route, config, this.#verifier, apiKeys));
+    const limiter = makeLimiter(config, store);
+    for (const route of routes) {
+      limiter.register(route.limits, route.name);
+      limiter.register(route.refusalLimits, route.name);
+    }
+    this.#limiter = limiter;
     this.policy = {
       admission: {
         paths: config.paths,
@@ -105,7 +113,7 @@ export class Gateway {
         ),
         config.paths.caseSensitive,
       ),
-      limiter: makeLimiter(config, store),
+      limiter,
       keyField: fieldCase(config.apiKeyHeaders[0] ?? "x-api-key"),
     };
     this.#state = new EdgeState({
@@ -189,6 +197,7 @@ export class Gateway {
     for (const server of this.#servers) server.destroyAll();
     this.#verifier.stop();
     for (const { transport } of this.#connections.values()) transport.close();
+    await this.#limiter.close();
     await this.#store?.close();
     this.log.system("info", "stopped");
     await this.log.drain(TEARDOWN_MS);
@@ -241,7 +250,7 @@ function makeLimiter(config: GatewayConfig, store: RedisStore | undefined): Limi
   return new Limiter({
     prefix,
     clock: systemClock,
-    script: store.script(SLIDING_WINDOW_SCRIPT),
+    script: store.script(LIMITER_SCRIPT),
     instances: () => store.instances(),
   });
 }
@@ -253,7 +262,6 @@ function compileRoute(
   apiKeys: Authenticator,
 ): CompiledRoute {
   const alternatives = joinIssuers(route.auth, verifier, apiKeys);
-  const addressLimits = route.limits.filter(({ subject }) => subject.by === "ip" || subject.by === "route");
   return {
     name: route.name,
     line: route.line,
@@ -268,8 +276,7 @@ function compileRoute(
     authz: route.authz,
     ips: route.ips,
     limits: route.limits,
-    refusalLimits:
-      addressLimits.length > 0 ? addressLimits : route.limits.map((limit) => ({ ...limit, cost: 0 })),
+    refusalLimits: refusalLimits(route.limits),
     cors:
       route.cors === undefined
         ? undefined

@@ -67,12 +67,19 @@ export function formatAddress(bytes: AddressBytes): string {
   return groups.join(":");
 }
 
-/** The unit that limits count by: the IPv4 address itself, or the /64 network of an IPv6 one. */
-export function limitUnit(address: string): string {
+/** The unit that limits count by: the IPv4 address itself, or an IPv6 one's network of `ipv6Prefix` bits. */
+export function limitUnit(address: string, ipv6Prefix = 64): string {
   const bytes = parseAddress(address);
   if (bytes === undefined) return "unknown";
   if (bytes.length === 4) return bytes.join(".");
-  return `${formatAddress(bytes).split(":").slice(0, 4).join(":")}::/64`;
+  const network = bytes.map((byte, index) => {
+    const kept = Math.min(8, Math.max(0, ipv6Prefix - index * 8));
+    return byte & (0xff00 >> kept) & 0xff;
+  });
+  const groups = formatAddress(network)
+    .split(":")
+    .slice(0, Math.ceil(ipv6Prefix / 16));
+  return `${groups.join(":")}${groups.length < 8 ? "::" : ""}/${ipv6Prefix}`;
 }
 
 export interface AddressRange {

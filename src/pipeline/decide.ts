@@ -11,7 +11,7 @@ import type { GatewayRequest } from "../core/request.ts";
 import { type Awaitable, isPromise } from "../core/result.ts";
 import type { LimitInput } from "../rate-limit/limiter.ts";
 import type { LimitResult } from "../rate-limit/outcome.ts";
-import type { LimitPolicy } from "../rate-limit/policy.ts";
+import { isCharged, type RouteLimit } from "../rate-limit/policy.ts";
 import type { RouteResult, RouteTable } from "../routing/table.ts";
 import { type AdmissionPolicy, type Arrival, admit } from "./arrival.ts";
 import { preflightMethod } from "./cors.ts";
@@ -21,7 +21,7 @@ import type { CompiledRoute, Decision, Forward, Refuse } from "./decision.ts";
 export interface Policy {
   readonly admission: AdmissionPolicy;
   readonly routes: RouteTable<CompiledRoute>;
-  readonly limiter: { take(policies: readonly LimitPolicy[], input: LimitInput): Awaitable<LimitResult> };
+  readonly limiter: { take(limits: readonly RouteLimit[], input: LimitInput): Awaitable<LimitResult> };
   /** Header that API-key challenges name. */
   readonly keyField: string;
 }
@@ -118,7 +118,7 @@ function refuseOn(
   if (limits.length === 0) return refusal(policy, matched, principal, denial, undefined);
   const taken = policy.limiter.take(limits, limitInput(matched, principal));
   const settle = (limit: LimitResult): Decision => {
-    const charged = (limits[0]?.cost ?? 0) > 0;
+    const charged = limits.some(isCharged);
     return refusal(
       policy,
       matched,

@@ -8,7 +8,7 @@ import type { Denial } from "../core/denial.ts";
 import type { Principal } from "../core/principal.ts";
 import type { CallerProtocol, GatewayRequest } from "../core/request.ts";
 import type { LimitResult } from "../rate-limit/outcome.ts";
-import type { LimitPolicy } from "../rate-limit/policy.ts";
+import type { RouteLimit } from "../rate-limit/policy.ts";
 
 /** A route, compiled: everything that a decision needs and nothing of how requests are sent. */
 export interface CompiledRoute {
@@ -22,9 +22,9 @@ export interface CompiledRoute {
   readonly authz: AuthzPolicy;
   readonly ips: AddressRules;
   /** Every limit, charged together when the request passes. */
-  readonly limits: readonly LimitPolicy[];
+  readonly limits: readonly RouteLimit[];
   /** What a refused caller is charged: the limits that need no principal, or else all of them at cost 0, to be told. */
-  readonly refusalLimits: readonly LimitPolicy[];
+  readonly refusalLimits: readonly RouteLimit[];
   readonly cors: CorsPolicy | undefined;
 }
 

@@ -43,7 +43,7 @@ function resetOf(outcome: LimitOutcome): number {
  * the `X-RateLimit-` trio. `RateLimit-Mode` is there only while a limit's `onStoreFailure` decides.
  */
 export function limitFields(result: LimitResult, legacy: boolean): string[] {
-  if (result.kind === "unavailable") return [];
+  if (result.kind === "unavailable" || result.outcomes.length === 0) return [];
   const { tightest, outcomes } = result;
   const parts = constantParts(tightest.policy);
   const remaining = String(tightest.remaining);

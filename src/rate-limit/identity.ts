@@ -39,17 +39,25 @@ class RecentHashes {
   }
 }
 
-const addresses = new RecentHashes();
 const fieldValues = new RecentHashes();
 
 /** The kind and hash of an identity. Each part is led by its length, so that no two identities read alike. */
-function identity(kind: string, ...parts: readonly string[]): string {
+export function identity(kind: string, ...parts: readonly string[]): string {
   const text = parts.map((part) => `${part.length}:${part}`).join("");
   return `${kind}:${hash("sha256", text, "base64url").slice(0, HASH_CHARACTERS)}`;
 }
 
-function addressIdentity(address: string): string {
-  return addresses.get(address, (text) => identity("ip", limitUnit(text)));
+const DEFAULT_IPV6_PREFIX = 64;
+// One memory for each length of prefix in use.
+const addresses = new Map<number, RecentHashes>();
+
+function addressIdentity(address: string, ipv6Prefix: number): string {
+  let known = addresses.get(ipv6Prefix);
+  if (known === undefined) {
+    known = new RecentHashes();
+    addresses.set(ipv6Prefix, known);
+  }
+  return known.get(address, (text) => identity("ip", limitUnit(text, ipv6Prefix)));
 }
 
 function fieldIdentity(value: string | undefined): string | undefined {
@@ -89,26 +97,54 @@ function principalIdentity(principal: Principal, subject: LimitSubject): string 
   }
 }
 
-/** Makes the function that gives the counter's key of a request under one limit. */
-export function keyMaker(prefix: string, policy: LimitPolicy): (input: LimitInput) => string {
-  const { subject } = policy;
-  // The window is part of the key: a log can only serve one, and limits that share a name may differ in it.
-  const start = `${prefix}:${policy.name}:${policy.windowMs}:`;
-  if (subject.by === "route") return () => `${start}route`;
-  if (subject.by === "ip") return (input) => start + addressIdentity(input.clientAddress);
+/** Gives the key of the counter that a request belongs to. */
+export type KeyOf = (input: LimitInput) => string;
+
+/** Makes the function that finds a request's counter among those whose keys start with `counters`. */
+export function keyMaker(counters: string, subject: LimitSubject): KeyOf {
+  if (subject.by === "route") {
+    const key = counterKey(counters, ROUTE_IDENTITY);
+    return () => key;
+  }
+  const byAddress = ({ clientAddress }: LimitInput, ipv6Prefix = DEFAULT_IPV6_PREFIX): string =>
+    counterKey(counters, addressIdentity(clientAddress, ipv6Prefix));
+  if (subject.by === "ip") return (input) => byAddress(input, subject.ipv6Prefix);
   if (subject.by === "header") {
     const name = lowerName(subject.name);
-    return (input) =>
-      start + (fieldIdentity(input.fields.first(name)) ?? addressIdentity(input.clientAddress));
+    return (input) => {
+      const found = fieldIdentity(input.fields.first(name));
+      return found === undefined ? byAddress(input) : counterKey(counters, found);
+    };
   }
+  // The key as a whole is kept, since a string that is made anew has to be hashed anew.
   const known = new WeakMap<Principal, string>();
-  return ({ principal, clientAddress }) => {
-    if (principal === undefined) return start + addressIdentity(clientAddress);
-    const key = known.get(principal);
-    if (key !== undefined) return key;
+  return (input) => {
+    const { principal } = input;
+    if (principal === undefined) return byAddress(input);
+    const remembered = known.get(principal);
+    if (remembered !== undefined) return remembered;
     const found = principalIdentity(principal, subject);
-    if (found === undefined) return start + addressIdentity(clientAddress);
-    known.set(principal, start + found);
-    return start + found;
+    if (found === undefined) return byAddress(input);
+    const key = counterKey(counters, found);
+    known.set(principal, key);
+    return key;
   };
+}
+
+/** The identity that all requests of a route share. */
+export const ROUTE_IDENTITY = "route";
+
+/**
+ * The part of a counter's key before the identity. The window belongs to it: a log can only serve one, and limits that
+ * share a name may differ in it. So does all that the form of a bucket depends on.
+ */
+export function counterName(prefix: string, { name, algorithm, limit, windowMs }: LimitPolicy): string {
+  const form = algorithm === "tokenBucket" ? `${windowMs}/${limit}` : windowMs;
+  // Braces mark the part of a key by which a cluster places it (Redis cluster specification, hash tags).
+  return `${prefix}:${name.replace(/[{}]/g, "_")}:${form}:`;
+}
+
+/** The key of one caller's counter. All counters of one caller lie in one slot of a cluster. */
+export function counterKey(counters: string, who: string): string {
+  return `${counters}{${who === ROUTE_IDENTITY ? `${ROUTE_IDENTITY} ${counters}` : who}}`;
 }

@@ -1,108 +1,88 @@
-// Decisions on this process's own counters: the whole limiter when nothing is shared, and the stand-in while the
-// shared counters can't answer.
+// Decisions on this process's own counters: the whole limiter when nothing is shared.
 
-import type { AdmissionLog } from "./algorithms/sliding-window.ts";
+import type { Meter } from "./algorithms/meter.ts";
 import { type BoundLimit, outcomeOf, resultOf } from "./bound-limit.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import type { LimitOutcome, LimitResult } from "./outcome.ts";
 
-/** How much of a limit this process may admit. */
-type Share = (limit: BoundLimit) => number;
-
-const whole: Share = ({ policy }) => policy.limit;
-
-/** The share of one of `instances` equal processes; never too small for a single request. */
-function shareOf(instances: number): Share {
-  return ({ policy }) => {
-    if (policy.onStoreFailure === "allow") return Number.POSITIVE_INFINITY;
-    return Math.max(policy.cost, Math.floor(policy.limit / instances));
-  };
-}
-
-/** Limits over one table of logs. */
+/** Limits over one table of meters. Times are steady microseconds. */
 export class LocalCounters {
-  readonly #store: MemoryStore;
+  readonly #store: MemoryStore<Meter>;
 
-  constructor(store: MemoryStore) {
+  constructor(store: MemoryStore<Meter>) {
     this.#store = store;
   }
 
-  /** Takes all of `limits` or none; `keys` are their counters. */
+  /** Takes all of `limits` or none; `keys` are their counters. A limit that is only observed counts what it has room for. */
   take(limits: readonly BoundLimit[], keys: readonly string[], now: number): LimitResult {
-    return this.#decide(limits, keys, now, whole, false);
-  }
-
-  /**
-   * The same on a 1/`instances` share of each limit, or without any bound where the limit says `allow`. What
-   * `record` counted is counted here too.
-   */
-  takeShare(
-    limits: readonly BoundLimit[],
-    keys: readonly string[],
-    now: number,
-    instances: number,
-  ): LimitResult {
-    return this.#decide(limits, keys, now, shareOf(instances), true);
-  }
-
-  /** Counts what the shared counters admitted, so that the share starts from it when they are lost. */
-  record(limits: readonly BoundLimit[], keys: readonly string[], now: number): void {
     this.#store.tidy(now);
-    for (let index = 0; index < limits.length; index++) {
-      const limit = limits[index] as BoundLimit;
-      if (limit.policy.onStoreFailure !== "local") continue;
-      this.#count(limit, keys[index] as string, this.#store.find(keys[index] as string), now);
-    }
-  }
-
-  #decide(
-    limits: readonly BoundLimit[],
-    keys: readonly string[],
-    now: number,
-    share: Share,
-    degraded: boolean,
-  ): LimitResult {
-    this.#store.tidy(now);
-    const logs: (AdmissionLog | undefined)[] = [];
+    if (limits.length === 1) return this.#takeOne(limits, keys[0] as string, now);
+    const meters: (Meter | undefined)[] = [];
     let fits = true;
     for (let index = 0; index < limits.length; index++) {
       const limit = limits[index] as BoundLimit;
-      const log = this.#store.find(keys[index] as string);
-      logs.push(log);
-      if (log !== undefined && log.used(now) + limit.policy.cost > share(limit)) fits = false;
+      const meter = this.#store.find(keys[index] as string);
+      meters.push(meter);
+      if (limit.enforced && !hasRoom(limit, meter, now)) fits = false;
     }
     const outcomes: LimitOutcome[] = [];
     for (let index = 0; index < limits.length; index++) {
       const limit = limits[index] as BoundLimit;
-      let log = logs[index];
-      if (fits) log = this.#count(limit, keys[index] as string, log, now);
-      outcomes.push(stateOf(limit, log, now, share(limit), fits, degraded));
+      const meter = meters[index];
+      const counts = fits && (limit.enforced || hasRoom(limit, meter, now));
+      outcomes.push(
+        counts ? this.#count(limit, keys[index] as string, meter, now) : stateOf(limit, meter, now),
+      );
     }
-    return resultOf(outcomes);
+    return resultOf(limits, outcomes);
   }
 
-  // A log is made only to be counted on at once: an empty one would be the first to make room for the next.
-  #count(limit: BoundLimit, key: string, known: AdmissionLog | undefined, now: number): AdmissionLog {
-    const { policy, grain } = limit;
-    const log = known ?? this.#store.create(key, policy.windowMs, now);
-    log.used(now);
-    log.add(now, policy.cost, grain);
-    return log;
+  /** Counts `units` whether or not there is room; how many there are then. */
+  charge(limit: BoundLimit, key: string, units: number, now: number): number {
+    this.#store.tidy(now);
+    const meter = this.#store.find(key) ?? this.#store.add(key, limit.measure.create(), now);
+    meter.used(now);
+    meter.add(now, units, limit.measure.grain);
+    return meter.used(now);
+  }
+
+  /** The state of one counter, if this process has it. */
+  look(limit: BoundLimit, key: string, now: number): LimitOutcome | undefined {
+    const meter = this.#store.find(key);
+    return meter && stateOf(limit, meter, now);
+  }
+
+  /** Forgets a counter; whether there was one. */
+  forget(key: string): boolean {
+    return this.#store.delete(key);
+  }
+
+  #takeOne(limits: readonly BoundLimit[], key: string, now: number): LimitResult {
+    const limit = limits[0] as BoundLimit;
+    const meter = this.#store.find(key);
+    const counts = hasRoom(limit, meter, now);
+    return resultOf(limits, [counts ? this.#count(limit, key, meter, now) : stateOf(limit, meter, now)]);
+  }
+
+  // A meter is made only to be counted on at once: an empty one would be the first to make room for the next.
+  #count(limit: BoundLimit, key: string, known: Meter | undefined, now: number): LimitOutcome {
+    const { policy, measure } = limit;
+    const meter = known ?? this.#store.add(key, measure.create(), now);
+    meter.add(now, policy.cost, measure.grain);
+    return outcomeOf(policy, measure.cap - meter.used(now), meter.untilFree(now), 0, false);
   }
 }
 
-/** One limit's state after a decision on `share` of it. */
-function stateOf(
-  limit: BoundLimit,
-  log: AdmissionLog | undefined,
-  now: number,
-  share: number,
-  counted: boolean,
-  degraded: boolean,
-): LimitOutcome {
-  const { policy } = limit;
-  const bound = Math.min(share, policy.limit);
-  if (log === undefined) return outcomeOf(policy, bound, 0, 0, degraded);
-  const retryMs = counted ? 0 : log.untilFits(now, policy.cost, share);
-  return outcomeOf(policy, bound - log.used(now), log.untilFree(now), retryMs, degraded);
+function hasRoom({ policy, measure }: BoundLimit, meter: Meter | undefined, now: number): boolean {
+  return (meter === undefined ? 0 : meter.used(now)) + policy.cost <= measure.cap;
+}
+
+/** One limit's state when nothing was counted on it. */
+function stateOf({ policy, measure }: BoundLimit, meter: Meter | undefined, now: number): LimitOutcome {
+  if (meter === undefined) {
+    return outcomeOf(policy, measure.cap, 0, policy.cost <= measure.cap ? 0 : measure.lasts, false);
+  }
+  const used = meter.used(now);
+  const retry = used + policy.cost <= measure.cap ? 0 : meter.untilFits(now, policy.cost, measure.cap);
+  return outcomeOf(policy, measure.cap - used, meter.untilFree(now), retry, false);
 }

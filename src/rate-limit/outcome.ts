@@ -21,10 +21,12 @@ export interface LimitOutcome {
 export type LimitResult =
   | {
       readonly kind: "admitted" | "refused";
-      /** One entry per limit that was looked at, the tightest first. */
+      /** One entry per enforced limit that was looked at, the tightest first; empty when no limit concerns the caller. */
       readonly outcomes: readonly LimitOutcome[];
       /** The limit that the caller meets first: of a refusal the one with the longest wait, else the one with least left. */
       readonly tightest: LimitOutcome;
+      /** Names of limits that are only observed and had no room. */
+      readonly observed?: readonly string[];
     }
   /** The store could not answer and `policy` says `deny`. */
   | { readonly kind: "unavailable"; readonly policy: LimitPolicy };

@@ -63,14 +63,39 @@ export interface TieredLimit extends LimitTraits {
   readonly tiers: ReadonlyMap<string, TierRate | undefined>;
 }
 
+/** Limits that belong to API keys: they count wherever the key is used. */
+export interface KeyedLimits {
+  /** By id of the key. */
+  readonly byKey: ReadonlyMap<string, readonly LimitPolicy[]>;
+}
+
 /** A limit of a route before it is known who calls. */
-export type RouteLimit = LimitPolicy | TieredLimit;
+export type RouteLimit = LimitPolicy | TieredLimit | KeyedLimits;
 
 export function isTiered(limit: RouteLimit): limit is TieredLimit {
   return "tiers" in limit;
+}
+
+export function isKeyed(limit: RouteLimit): limit is KeyedLimits {
+  return "byKey" in limit;
+}
+
+/**
+ * What a refused caller is charged: the limits that need no principal, or else all of them at cost 0, so that their state
+ * is told. Limits of keys concern only those who were let in.
+ */
+export function refusalLimits(limits: readonly RouteLimit[]): readonly RouteLimit[] {
+  const own = limits.filter((limit): limit is LimitPolicy | TieredLimit => !isKeyed(limit));
+  const byAddress = own.filter(({ subject }) => subject.by === "ip" || subject.by === "route");
+  return byAddress.length > 0 ? byAddress : own.map((limit) => ({ ...limit, cost: 0 }));
 }
 
 /** Tier of callers without a credential, and of everybody whose own tier and `USER_TIER` have no numbers. */
 export const GUEST_TIER = "guest";
 /** Tier of callers with a credential that names no tier. */
 export const USER_TIER = "user";
+
+/** Whether a request takes something from this limit; else it is only looked at. */
+export function isCharged(limit: RouteLimit): boolean {
+  return !isKeyed(limit) && limit.cost > 0;
+}

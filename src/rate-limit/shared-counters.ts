@@ -1,118 +1,196 @@
-// Decisions on counters that all gateways share: gathers those of one turn of the event loop into one script call,
-// and reads the answer back. Knows the script's protocol and no store.
+// Decisions on counters that all instances share: asked of the store on every request, all limits in one call.
 
-import type { Clock } from "../core/clock.ts";
 import type { Awaitable } from "../core/result.ts";
-import { type BoundLimit, type BoundLimits, outcomeOf, resultOf } from "./bound-limit.ts";
-import { Denials, type Refusal } from "./denials.ts";
+import { argsAt, type BoundLimit, type BoundLimits, outcomeOf, resultOf, scriptKeys } from "./bound-limit.ts";
+import type { KnownCounters } from "./known-counters.ts";
 import type { LimitOutcome, LimitResult } from "./outcome.ts";
+import { ANSWER_LENGTH, MODE } from "./script.ts";
+import type { Question, ScriptCalls } from "./script-calls.ts";
 
-/** Where `SLIDING_WINDOW_SCRIPT` runs. */
-export interface ScriptPort {
-  /** Whether a call has a chance now. */
-  readonly available: boolean;
-  /** Runs the script; undefined when it gave no answer in time. Never rejects. */
-  run(keys: readonly string[], args: readonly string[]): Promise<readonly unknown[] | undefined>;
+/** What one place of the store answered about its part of a decision. */
+interface Part {
+  readonly admitted: boolean;
+  readonly outcomes: readonly LimitOutcome[];
 }
 
-/** One decision on its way. */
-interface Asked {
-  readonly limits: BoundLimits;
-  readonly keys: readonly string[];
-  readonly since: number;
-  readonly answer: (result: LimitResult | undefined) => void;
-}
-
-// Bounds how long one call keeps the server busy: a decision takes it about 6 µs.
-const LARGEST_BATCH = 100;
-
-/** Limits over shared counters. */
+/** Limits over shared counters. Times are steady microseconds. */
 export class SharedCounters {
-  readonly #script: ScriptPort;
-  readonly #clock: Pick<Clock, "steadyMs">;
-  readonly #denials = new Denials();
-  #batch: Asked[] = [];
+  readonly #calls: ScriptCalls;
+  readonly #known: KnownCounters;
+  readonly #now: () => number;
 
-  constructor(script: ScriptPort, clock: Pick<Clock, "steadyMs">) {
-    this.#script = script;
-    this.#clock = clock;
+  constructor(calls: ScriptCalls, known: KnownCounters, now: () => number) {
+    this.#calls = calls;
+    this.#known = known;
+    this.#now = now;
   }
 
   /** Takes all of `limits` or none; undefined when the counters could not be asked, at once or after the deadline. */
   take(limits: BoundLimits, keys: readonly string[], now: number): Awaitable<LimitResult | undefined> {
-    if (!this.#script.available) return undefined;
-    const refused = this.#knownRefusal(limits.list, keys, now);
+    if (!this.#calls.available) return undefined;
+    const refused = this.#known.knownRefusal(limits.list, keys, now);
     if (refused !== undefined) return refused;
-    return new Promise((answer) => {
-      this.#batch.push({ limits, keys, since: now, answer });
-      if (this.#batch.length === 1) setImmediate(() => this.#send());
-      else if (this.#batch.length >= LARGEST_BATCH) this.#send();
+    const places = this.#places(keys);
+    if (places !== undefined) return this.#takeApart(limits.list, keys, places, now);
+    return new Promise((settle) => {
+      this.#ask(limits.list, keys, limits.args, now, (part) => {
+        settle(part && resultOf(limits.list, part.outcomes));
+      });
     });
   }
 
-  #knownRefusal(
+  /** Counts `units` whether or not there is room; how many count then, or undefined when the store gave no answer. */
+  charge(limit: BoundLimit, key: string, units: number): Promise<number | undefined> {
+    return new Promise((settle) => {
+      const question = {
+        keys: scriptKeys(limit, key),
+        args: [String(MODE.charge + 1), ...argsAt(limit, units)],
+        length: 1 + ANSWER_LENGTH,
+      };
+      this.#calls.ask(question, (numbers, at) => settle(numbers?.[at + 1]));
+    });
+  }
+
+  /** The state of one counter in the store, without counting. */
+  look(limit: BoundLimit, key: string): Promise<LimitOutcome | undefined> {
+    return new Promise((settle) => {
+      const question = {
+        keys: scriptKeys(limit, key),
+        args: [String(MODE.decide + 1), ...argsAt(limit, 0)],
+        length: 1 + ANSWER_LENGTH,
+      };
+      this.#calls.ask(question, (numbers, at) => {
+        if (numbers === undefined) settle(undefined);
+        else {
+          const used = numbers[at + 1] as number;
+          settle(outcomeOf(limit.policy, limit.measure.cap - used, numbers[at + 2] as number, 0, false));
+        }
+      });
+    });
+  }
+
+  /** Indexes of the keys by their place in a cluster; undefined when all lie in one. */
+  #places(keys: readonly string[]): ReadonlyMap<number, readonly number[]> | undefined {
+    if (keys.length < 2) return undefined;
+    const first = this.#calls.placeOf(keys[0] as string);
+    if (keys.every((key) => this.#calls.placeOf(key) === first)) return undefined;
+    const places = new Map<number, number[]>();
+    for (const [index, key] of keys.entries()) {
+      const place = this.#calls.placeOf(key);
+      places.set(place, [...(places.get(place) ?? []), index]);
+    }
+    return places;
+  }
+
+  /**
+   * One question for each place, all at once. When one of them refuses, the others take back what they counted: until
+   * then they hold too much for a moment, and never too little.
+   */
+  async #takeApart(
     limits: readonly BoundLimit[],
     keys: readonly string[],
+    places: ReadonlyMap<number, readonly number[]>,
     now: number,
-  ): LimitResult | undefined {
+  ): Promise<LimitResult | undefined> {
     const outcomes: LimitOutcome[] = [];
-    for (let index = 0; index < limits.length; index++) {
-      const outcome = this.#denials.find(keys[index] as string, (limits[index] as BoundLimit).policy, now);
-      if (outcome !== undefined) outcomes.push(outcome);
-    }
-    return outcomes.length === 0 ? undefined : resultOf(outcomes);
+    const counted: (readonly number[])[] = [];
+    let answered = true;
+    let admitted = true;
+    const pick = <T>(list: readonly T[], indexes: readonly number[]): T[] =>
+      indexes.map((index) => list[index] as T);
+    await Promise.all(
+      [...places.values()].map(async (indexes) => {
+        const own = pick(limits, indexes);
+        const args = [String(MODE.decide + own.length), ...own.flatMap((limit) => limit.args)];
+        const part = await new Promise<Part | undefined>((settle) => {
+          this.#ask(own, pick(keys, indexes), args, now, settle);
+        });
+        if (part === undefined) answered = false;
+        else if (!part.admitted) admitted = false;
+        else counted.push(indexes);
+        for (const [turn, index] of indexes.entries()) {
+          const outcome = part?.outcomes[turn];
+          if (outcome !== undefined) outcomes[index] = outcome;
+        }
+      }),
+    );
+    if (answered && admitted) return resultOf(limits, outcomes);
+    for (const indexes of counted)
+      this.#refund(pick(limits, indexes), pick(keys, indexes), pick(outcomes, indexes));
+    return answered ? resultOf(limits, outcomes) : undefined;
   }
 
-  #send(): void {
-    const batch = this.#batch;
-    if (batch.length === 0) return;
-    this.#batch = [];
-    const keys: string[] = [];
-    const args: string[] = [];
-    for (const asked of batch) {
-      for (const key of asked.keys) keys.push(key);
-      for (const arg of asked.limits.args) args.push(arg);
-    }
-    const length = 1 + batch.length + 3 * keys.length;
-    const give = (reply: readonly unknown[] | undefined): void => {
-      this.#answer(batch, reply === undefined ? undefined : wholeNumbers(reply, length));
+  /** Takes back what was counted. Whether the answer comes doesn't matter: what stays counted only refuses more. */
+  #refund(limits: readonly BoundLimit[], keys: readonly string[], outcomes: readonly LimitOutcome[]): void {
+    const taken = limits.flatMap((limit, index) => {
+      const key = keys[index] as string;
+      // A limit that is only observed counted nothing where it had no room.
+      return outcomes[index]?.admitted === true ? [{ limit, key }] : [];
+    });
+    if (taken.length === 0) return;
+    this.#calls.ask(
+      {
+        keys: taken.flatMap(({ limit, key }) => scriptKeys(limit, key)),
+        args: [String(MODE.refund + taken.length), ...taken.flatMap(({ limit }) => limit.args)],
+        length: 1 + taken.length * ANSWER_LENGTH,
+      },
+      () => undefined,
+    );
+  }
+
+  #ask(
+    limits: readonly BoundLimit[],
+    keys: readonly string[],
+    args: readonly string[],
+    since: number,
+    settle: (part: Part | undefined) => void,
+  ): void {
+    const question: Question = {
+      keys: limits.some(({ leased }) => leased)
+        ? limits.flatMap((limit, index) => scriptKeys(limit, keys[index] as string))
+        : keys,
+      args,
+      length: 1 + limits.length * ANSWER_LENGTH,
     };
-    this.#script.run(keys, args).then(give, () => give(undefined));
-  }
-
-  #answer(batch: readonly Asked[], numbers: readonly number[] | undefined): void {
-    const now = this.#clock.steadyMs();
-    let at = 1;
-    for (const asked of batch) {
-      asked.answer(numbers === undefined ? undefined : this.#read(asked, numbers, at, now));
-      at += 1 + 3 * asked.keys.length;
-    }
+    this.#calls.ask(question, (numbers, at) => {
+      settle(numbers === undefined ? undefined : this.#read(limits, keys, numbers, at, since));
+    });
   }
 
   /** Reads the answer to one decision at `at`; undefined when it contradicts itself. */
-  #read(asked: Asked, numbers: readonly number[], at: number, now: number): LimitResult | undefined {
+  #read(
+    limits: readonly BoundLimit[],
+    keys: readonly string[],
+    numbers: readonly number[],
+    at: number,
+    since: number,
+  ): Part | undefined {
+    const admitted = numbers[at] === 1;
+    if (refusedBy(limits, numbers, at) === admitted) return undefined;
+    const now = this.#now();
     const outcomes: LimitOutcome[] = [];
-    const refusals: (readonly [key: string, refusal: Refusal])[] = [];
-    for (const [index, { policy }] of asked.limits.list.entries()) {
-      const from = at + 1 + 3 * index;
-      const remaining = policy.limit - (numbers[from] as number);
-      const resetMs = (numbers[from + 1] as number) / 1_000;
-      const retryMs = (numbers[from + 2] as number) / 1_000;
-      outcomes.push(outcomeOf(policy, remaining, resetMs, retryMs, false));
-      if (retryMs === 0) continue;
-      // The server measured its wait after `since` and before `now`.
-      const times = { closedUntil: asked.since + retryMs, opensAt: now + retryMs, freeAt: now + resetMs };
-      refusals.push([asked.keys[index] as string, { policy, remaining, ...times }]);
+    for (let index = 0; index < limits.length; index++) {
+      const limit = limits[index] as BoundLimit;
+      const from = at + 1 + ANSWER_LENGTH * index;
+      const counter = this.#known.get(limit, keys[index] as string, now);
+      const answer = {
+        used: numbers[from] as number,
+        reset: numbers[from + 1] as number,
+        retry: numbers[from + 2] as number,
+      };
+      const { cost } = limit.policy;
+      if (admitted && answer.retry === 0 && cost > 0) counter.admit(cost, now);
+      outcomes.push(counter.note(limit, answer, since, now));
     }
-    if ((refusals.length === 0) !== (numbers[at] === 1)) return undefined;
-    for (const [key, refusal] of refusals) this.#denials.add(key, refusal, asked.since);
-    return resultOf(outcomes);
+    return { admitted, outcomes };
   }
 }
 
-/** `reply` if it consists of exactly `length` whole numbers, none of them negative. */
-function wholeNumbers(reply: readonly unknown[], length: number): readonly number[] | undefined {
-  if (reply.length !== length) return undefined;
-  for (const value of reply) if (!Number.isSafeInteger(value) || (value as number) < 0) return undefined;
-  return reply as readonly number[];
+/** Whether the numbers from `at` on tell that an enforced limit had no room. */
+function refusedBy(limits: readonly BoundLimit[], numbers: readonly number[], at: number): boolean {
+  for (let index = 0; index < limits.length; index++) {
+    const retry = numbers[at + 1 + ANSWER_LENGTH * index + 2] as number;
+    if (retry > 0 && (limits[index] as BoundLimit).enforced) return true;
+  }
+  return false;
 }

@@ -5,12 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import type { GatewayEvent } from "../../src/core/events.ts";
 import { Fields } from "../../src/core/fields.ts";
 import type { Awaitable } from "../../src/core/result.ts";
-import {
-  Limiter,
-  type LimitResult,
-  type ScriptPort,
-  SLIDING_WINDOW_SCRIPT,
-} from "../../src/rate-limit/limiter.ts";
+import { LIMITER_SCRIPT, Limiter, type LimitResult, type ScriptPort } from "../../src/rate-limit/limiter.ts";
 import type { LimitPolicy, StoreFailurePolicy } from "../../src/rate-limit/policy.ts";
 import { RedisStore } from "../../src/store/redis.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
@@ -44,7 +39,7 @@ async function gateway(
   const store = new RedisStore({ url, prefix: "gw", timeoutMs, emit });
   onTestFinished(() => store.close());
   await store.open();
-  const script = store.script(SLIDING_WINDOW_SCRIPT);
+  const script = store.script(LIMITER_SCRIPT);
   const options = { prefix: "gw", clock: { steadyMs: clock }, script, instances: () => store.instances() };
   const limiter = new Limiter(options);
   const fields = new Fields([]);

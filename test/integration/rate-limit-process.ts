@@ -1,7 +1,7 @@
 // A gateway's limiter in a process of its own: told the URL and key prefix, it fires on command and tells what passed.
 
 import { Fields } from "../../src/core/fields.ts";
-import { Limiter, SLIDING_WINDOW_SCRIPT } from "../../src/rate-limit/limiter.ts";
+import { LIMITER_SCRIPT, Limiter } from "../../src/rate-limit/limiter.ts";
 import type { LimitPolicy } from "../../src/rate-limit/policy.ts";
 import { RedisStore } from "../../src/store/redis.ts";
 
@@ -23,7 +23,7 @@ const store = new RedisStore({ url, prefix, timeoutMs: 5_000, emit: () => undefi
 const limiter = new Limiter({
   prefix,
   clock: { steadyMs: () => performance.now() },
-  script: store.script(SLIDING_WINDOW_SCRIPT),
+  script: store.script(LIMITER_SCRIPT),
   instances: () => store.instances(),
 });
 const input = { principal: undefined, clientAddress: "192.0.2.1", fields: new Fields([]) };

@@ -3,7 +3,7 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { AdmissionLog, grainOf } from "../../src/rate-limit/algorithms/sliding-window.ts";
-import { SLIDING_WINDOW_SCRIPT } from "../../src/rate-limit/limiter.ts";
+import { LIMITER_SCRIPT } from "../../src/rate-limit/limiter.ts";
 
 const PREFIX = `script-test-${process.pid}`;
 let redis: Redis;
@@ -29,7 +29,7 @@ interface Demand extends Counter {
 }
 
 function argsOf({ limit, windowMs, cost }: Demand): (string | number)[] {
-  return [limit, windowMs * 1_000, grainOf(limit), cost];
+  return [0, limit, windowMs * 1_000, grainOf(limit), cost];
 }
 
 /** Runs one batch; the first number of the answer is the server's time. */
@@ -37,7 +37,7 @@ async function run(batch: readonly (readonly Demand[])[]): Promise<number[]> {
   const demands = batch.flat();
   const keys = demands.map(({ key }) => key);
   const args = batch.flatMap((decision) => [decision.length, ...decision.flatMap(argsOf)]);
-  return (await redis.eval(SLIDING_WINDOW_SCRIPT, keys.length, ...keys, ...args)) as number[];
+  return (await redis.eval(LIMITER_SCRIPT, keys.length, ...keys, ...args)) as number[];
 }
 
 /** What the pure step says, on logs in microseconds. */

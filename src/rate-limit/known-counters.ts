@@ -1,0 +1,151 @@
+// The table of shared counters that this process knows something of: the stand-in while the store is away, and what the
+// store is told when it is back.
+
+import type { BoundLimit } from "./bound-limit.ts";
+import { outcomeOf, resultOf } from "./bound-limit.ts";
+import { KnownCounter } from "./known-counter.ts";
+import { MemoryStore } from "./memory-store.ts";
+import type { LimitOutcome, LimitResult } from "./outcome.ts";
+
+/** Times are steady microseconds. */
+export class KnownCounters {
+  readonly #store: MemoryStore<KnownCounter>;
+
+  constructor(mostKeys: number | undefined) {
+    this.#store = new MemoryStore<KnownCounter>(mostKeys);
+  }
+
+  get size(): number {
+    return this.#store.size;
+  }
+
+  find(key: string): KnownCounter | undefined {
+    return this.#store.find(key);
+  }
+
+  /** The counter of `key`, made when it isn't known yet. */
+  get(limit: BoundLimit, key: string, now: number): KnownCounter {
+    return this.#store.find(key) ?? this.#store.add(key, new KnownCounter(limit), now);
+  }
+
+  forget(key: string): boolean {
+    return this.#store.delete(key);
+  }
+
+  /** Drops some idle entries; to be called before each decision, never while an entry is held. */
+  tidy(now: number): void {
+    this.#store.tidy(now);
+  }
+
+  parts(): Iterable<ReadonlyMap<string, KnownCounter>> {
+    return this.#store.parts();
+  }
+
+  /** The refusal of those `limits` that are known to have no room; undefined when none is. */
+  knownRefusal(limits: readonly BoundLimit[], keys: readonly string[], now: number): LimitResult | undefined {
+    let refusing: BoundLimit[] | undefined;
+    const outcomes: LimitOutcome[] = [];
+    for (let index = 0; index < limits.length; index++) {
+      const limit = limits[index] as BoundLimit;
+      if (!limit.enforced) continue;
+      const outcome = this.#store.find(keys[index] as string)?.refusal(limit.policy, now);
+      if (outcome === undefined) continue;
+      refusing ??= [];
+      refusing.push(limit);
+      outcomes.push(outcome);
+    }
+    return refusing && resultOf(refusing, outcomes);
+  }
+
+  /**
+   * Decides without the store, which was lost at `lostAt`, as each limit chose. `local` is a 1/`instances` share of the
+   * limit, of which what this process admitted before is a part, and at most as large a share of what was left over all
+   * instances by the last answer.
+   */
+  standIn(
+    limits: readonly BoundLimit[],
+    keys: readonly string[],
+    now: number,
+    lostAt: number,
+    instances: number,
+  ): LimitResult {
+    for (const { policy, enforced, stats } of limits) {
+      if (policy.onStoreFailure !== "deny" || !enforced) continue;
+      stats.unavailable++;
+      return { kind: "unavailable", policy };
+    }
+    const shares = limits.map((limit, index) =>
+      this.#share(limit, keys[index] as string, now, lostAt, instances),
+    );
+    const fits = shares.every(
+      ({ room, charge }, index) => !(limits[index] as BoundLimit).enforced || charge <= room,
+    );
+    const outcomes = limits.map((limit, index) => {
+      const share = shares[index] as Share;
+      if (fits && share.charge <= share.room) this.#admit(limit, share.counter, share.charge, now);
+      return degradedOutcome(limit, share, fits, now, lostAt);
+    });
+    return resultOf(limits, outcomes);
+  }
+
+  #share(limit: BoundLimit, key: string, now: number, lostAt: number, instances: number): Share {
+    const { policy, measure } = limit;
+    const counter = this.get(limit, key, now);
+    const used = counter.own.used(now);
+    if (policy.onStoreFailure !== "local") {
+      return {
+        counter,
+        room: Number.POSITIVE_INFINITY,
+        charge: policy.cost,
+        bound: measure.cap - used,
+        global: false,
+      };
+    }
+    // A bucket drains at the whole rate, so a part of it is had by taking more out at a time.
+    const drains = policy.algorithm === "tokenBucket";
+    const charge = drains ? Math.min(policy.cost * instances, measure.cap) : policy.cost;
+    const share = drains ? measure.cap : Math.max(policy.cost, Math.floor(measure.cap / instances));
+    const left = counter.roomAfterLoss(lostAt, now);
+    const global =
+      left >= measure.cap ? share - used : Math.floor(left / (drains ? 1 : instances)) - counter.untold;
+    const room = Math.min(share - used, global);
+    return { counter, room, charge, bound: room, global: global < share - used };
+  }
+
+  #admit(limit: BoundLimit, counter: KnownCounter, charge: number, now: number): void {
+    if (charge === 0) return;
+    counter.admit(charge, now);
+    counter.untold += limit.policy.cost;
+  }
+}
+
+interface Share {
+  readonly counter: KnownCounter;
+  /** Units that this process may still admit. */
+  readonly room: number;
+  /** Units that one request takes of them. */
+  readonly charge: number;
+  /** What is told as remaining, before the request. */
+  readonly bound: number;
+  /** What was left over all instances is what binds. */
+  readonly global: boolean;
+}
+
+function degradedOutcome(
+  { policy }: BoundLimit,
+  { counter, room, charge, bound, global }: Share,
+  admitted: boolean,
+  now: number,
+  lostAt: number,
+): LimitOutcome {
+  const counted = admitted && charge <= room;
+  const remaining = Math.floor(
+    (bound - (counted ? charge : 0)) * (policy.cost === 0 ? 1 : policy.cost / charge),
+  );
+  const reset = counter.own.untilFree(now);
+  if (charge <= room) return outcomeOf(policy, remaining, reset, 0, true);
+  const retry = global
+    ? counter.untilKnownFree(lostAt, now)
+    : counter.own.untilFits(now, charge, Math.max(charge, counter.own.used(now) + room));
+  return outcomeOf(policy, remaining, Math.max(reset, retry), Math.max(1, retry), true);
+}

@@ -1,0 +1,100 @@
+// A slice of a limit that this process took from the shared counter, and spends by itself until it ends.
+
+/**
+ * One lease. Times are steady microseconds of this process. What the store lent counts there, as a whole and until it is
+ * settled, so that nothing spent from it is ever missing from the counter.
+ */
+export class Lease {
+  /** Names the lease in the store; a new one for each, so that an answer about an older one changes nothing. */
+  readonly id: string;
+  /** Units that may still be spent. */
+  budget = 0;
+  /** Units spent and not yet told to the store. */
+  spent = 0;
+  /** From here on nothing may be spent. */
+  endsAt = 0;
+  /** Units that others have not taken, by the last answer; this lease's own are not among them. */
+  free = 0;
+  /** A background call about this lease is under way. */
+  asking = false;
+  /** When to renew or give back. */
+  dueAt = 0;
+  #lowWater = 0;
+  // Use since the last settlement, from which the size of the next slice follows.
+  #used = 0;
+  #since: number;
+
+  constructor(id: string, now: number) {
+    this.id = id;
+    this.#since = now;
+  }
+
+  isOver(now: number): boolean {
+    return this.endsAt <= now;
+  }
+
+  /** Whether `cost` units can be spent at `now`. */
+  covers(cost: number, now: number): boolean {
+    return this.budget >= cost && now < this.endsAt;
+  }
+
+  spend(cost: number): void {
+    this.budget -= cost;
+    this.spent += cost;
+    this.#used += cost;
+  }
+
+  /** Takes back what was spent for a request that another limit refused. */
+  unspend(cost: number): void {
+    this.budget += cost;
+    this.spent -= cost;
+    this.#used -= cost;
+  }
+
+  /** Notes units that were counted in the store directly, for this process. */
+  noteUse(cost: number): void {
+    this.#used += cost;
+  }
+
+  /** Whether the slice is nearly used up, so that the next one should be asked for. */
+  get isLow(): boolean {
+    return this.budget <= this.#lowWater;
+  }
+
+  /** Units spent since the store was told last. What is spent from now on is told next time. */
+  tell(): number {
+    const { spent } = this;
+    this.spent = 0;
+    return spent;
+  }
+
+  /**
+   * Units that will be spent in `micros` at the rate since this was asked last, and some more; 0 for a caller that hardly
+   * comes, so that its limit lies where all instances can take from it.
+   */
+  forecast(now: number, micros: number): number {
+    const used = this.#used;
+    // A short look overstates a burst; a quarter of the lease is the shortest that counts.
+    const over = Math.max(now - this.#since, micros / 4);
+    this.#used = 0;
+    this.#since = now;
+    return used < 2 ? 0 : Math.ceil((used / over) * micros * 1.25);
+  }
+
+  /** Keeps at most `most` units; what is left is to be given back. */
+  giveBack(most = 0): number {
+    const back = Math.max(0, this.budget - most);
+    this.budget -= back;
+    return back;
+  }
+
+  /** Adds what the store granted when it was asked at `since`; `free` is what it has left. */
+  extend(granted: number, free: number, since: number, micros: number): void {
+    this.budget += granted;
+    this.free = free;
+    // Counted from before the question, so that it ends here before it does there.
+    this.endsAt = since + micros;
+    this.dueAt = since + micros / 2;
+    this.#lowWater = Math.floor(this.budget / 4);
+  }
+}

@@ -1,0 +1,308 @@
+// Decisions on slices of shared counters: an instance borrows a part of the limit, spends it without asking anybody, and
+// settles before the loan ends. What is lent counts as taken until it is settled, so that the limit is never exceeded.
+
+import { randomBytes } from "node:crypto";
+import type { Awaitable } from "../core/result.ts";
+import {
+  argsAt,
+  type BoundLimit,
+  type BoundLimits,
+  freeAfter,
+  outcomeOf,
+  resultOf,
+  scriptKeys,
+} from "./bound-limit.ts";
+import type { KnownCounter } from "./known-counter.ts";
+import type { KnownCounters } from "./known-counters.ts";
+import { Lease } from "./lease.ts";
+import type { LimitOutcome, LimitResult } from "./outcome.ts";
+import { ANSWER_LENGTH, MODE } from "./script.ts";
+import type { ScriptCalls } from "./script-calls.ts";
+
+const TICK_MS = 10;
+// Most leases that are settled in one go, so that a tick never keeps the event loop.
+const LARGEST_TICK = 500;
+const LEASE_ANSWER_LENGTH = ANSWER_LENGTH + 1;
+
+/** A limit of a request with what this process knows of its counter. */
+interface Held {
+  readonly limit: BoundLimit;
+  readonly key: string;
+  readonly counter: KnownCounter;
+  readonly lease: Lease;
+}
+
+interface Due {
+  readonly held: Held;
+  readonly at: number;
+}
+
+/** Times are steady microseconds. */
+export class LeasedCounters {
+  readonly #calls: ScriptCalls;
+  readonly #known: KnownCounters;
+  readonly #now: () => number;
+  readonly #instances: () => number;
+  readonly #instance = randomBytes(6).toString("base64url");
+  #made = 0;
+  // Leases to look at, by how long they last: within one of these the order of ending is the order of granting.
+  readonly #due = new Map<number, { readonly list: Due[]; head: number }>();
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(calls: ScriptCalls, known: KnownCounters, now: () => number, instances: () => number) {
+    this.#calls = calls;
+    this.#known = known;
+    this.#now = now;
+    this.#instances = instances;
+  }
+
+  /** Takes all of `limits` or none: at once from what is held, else by a call. Undefined when the store gave no answer. */
+  take(limits: BoundLimits, keys: readonly string[], now: number): Awaitable<LimitResult | undefined> {
+    const { list } = limits;
+    let covered = true;
+    for (let index = 0; index < list.length && covered; index++) {
+      const lease = this.#known.find(keys[index] as string)?.lease;
+      covered = lease?.covers((list[index] as BoundLimit).policy.cost, now) === true;
+    }
+    if (covered) return this.#spend(list, keys, now);
+    if (!this.#calls.available) {
+      for (const key of keys) {
+        const counter = this.#known.find(key);
+        if (counter?.lease !== undefined) this.#drop(counter, counter.lease);
+      }
+      return undefined;
+    }
+    return this.#known.knownRefusal(list, keys, now) ?? this.#borrow(list, keys, now);
+  }
+
+  /** Gives up every lease: what was lent counts as spent. For the moment when the store may have forgotten them. */
+  abandon(): void {
+    this.#due.clear();
+    for (const entries of this.#known.parts()) {
+      for (const counter of entries.values())
+        if (counter.lease !== undefined) this.#drop(counter, counter.lease);
+    }
+  }
+
+  /** Gives back what isn't spent, as far as the store can be told. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#due.clear();
+    if (!this.#calls.available) return;
+    const now = this.#now();
+    const given: Promise<unknown>[] = [];
+    for (const entries of this.#known.parts()) {
+      for (const [key, counter] of entries) {
+        const { lease, limit } = counter;
+        if (lease === undefined || (lease.budget === 0 && lease.spent === 0)) continue;
+        given.push(this.#ask([{ limit, key, counter, lease }], now, { want: 0, back: lease.giveBack() }));
+      }
+    }
+    await Promise.all(given);
+  }
+
+  #spend(list: readonly BoundLimit[], keys: readonly string[], now: number): LimitResult {
+    const outcomes: LimitOutcome[] = [];
+    for (let index = 0; index < list.length; index++) {
+      const limit = list[index] as BoundLimit;
+      const key = keys[index] as string;
+      const counter = this.#known.get(limit, key, now);
+      const lease = counter.lease as Lease;
+      lease.spend(limit.policy.cost);
+      if (lease.isLow && !lease.asking && this.#calls.available) {
+        void this.#renew({ limit, key, counter, lease }, now);
+      }
+      outcomes.push(spentOutcome(limit, lease));
+    }
+    return resultOf(list, outcomes);
+  }
+
+  async #borrow(
+    list: readonly BoundLimit[],
+    keys: readonly string[],
+    now: number,
+  ): Promise<LimitResult | undefined> {
+    const all = list.map((limit, index) => this.#hold(limit, keys[index] as string, now));
+    const lacking = new Map<number, number[]>();
+    // What the leases at hand cover is kept for this request until the store has answered for the others.
+    const covered: Held[] = [];
+    for (const [index, held] of all.entries()) {
+      if (held.lease.covers(held.limit.policy.cost, now)) {
+        held.lease.spend(held.limit.policy.cost);
+        covered.push(held);
+      } else {
+        const place = this.#calls.placeOf(held.key);
+        lacking.set(place, [...(lacking.get(place) ?? []), index]);
+      }
+    }
+    const asked = [...lacking.values()].map(async (indexes) => {
+      const helds = indexes.map((index) => all[index] as Held);
+      return { indexes, helds, answer: await this.#ask(helds, now, undefined) };
+    });
+    const parts = await Promise.all(asked);
+    if (parts.some(({ answer }) => answer?.admitted !== true)) {
+      for (const { limit, lease } of covered) lease.unspend(limit.policy.cost);
+      for (const { helds, answer } of parts) if (answer?.admitted === true) this.#refund(helds);
+    }
+    const outcomes = all.map(({ limit, lease }) => spentOutcome(limit, lease));
+    for (const { indexes, answer } of parts) {
+      if (answer === undefined) return undefined;
+      for (const [turn, index] of indexes.entries()) outcomes[index] = answer.outcomes[turn] as LimitOutcome;
+    }
+    return resultOf(list, outcomes);
+  }
+
+  #hold(limit: BoundLimit, key: string, now: number): Held {
+    const counter = this.#known.get(limit, key, now);
+    counter.lease ??= this.#newLease(now);
+    return { limit, key, counter, lease: counter.lease };
+  }
+
+  #newLease(now: number): Lease {
+    return new Lease(`${this.#instance}.${(this.#made++).toString(36)}`, now);
+  }
+
+  /** Tells in the background what was spent, and fits what is held to the present rate. */
+  #renew(held: Held, now: number): Promise<unknown> {
+    const { lease, limit } = held;
+    const expected = lease.forecast(now, limit.leaseMicros);
+    const want = Math.max(0, expected - lease.budget);
+    return this.#ask([held], now, { want, back: lease.giveBack(expected) });
+  }
+
+  /**
+   * One call about leases of one place: tells what was spent, takes each request's cost (none in the background), and
+   * borrows. A lease whose call gave no answer is given up: whatever the store made of it, it counts as spent there.
+   */
+  #ask(
+    helds: readonly Held[],
+    now: number,
+    background: { readonly want: number; readonly back: number } | undefined,
+  ): Promise<{ readonly admitted: boolean; readonly outcomes: readonly LimitOutcome[] } | undefined> {
+    const args = [String(MODE.lease + helds.length)];
+    const part = String(2 * Math.max(1, this.#instances()));
+    const starts: Held[] = [];
+    for (const held of helds) {
+      const { limit, lease } = held;
+      const cost = background === undefined ? limit.policy.cost : 0;
+      if (cost > 0) lease.noteUse(cost);
+      let want = background?.want ?? 0;
+      if (background === undefined && !lease.asking) want = lease.forecast(now, limit.leaseMicros);
+      if (!lease.asking) starts.push(held);
+      lease.asking = true;
+      // What an ended lease still held can't be spent any more, so others may have it.
+      const back = (background?.back ?? 0) + (lease.isOver(now) ? lease.giveBack() : 0);
+      const spent = lease.tell();
+      if (spent > 0) held.counter.admit(spent, now);
+      args.push(
+        ...argsAt(limit, cost),
+        lease.id,
+        ...[spent, back, want, limit.leaseMicros].map(String),
+        part,
+      );
+    }
+    return new Promise((settle) => {
+      const keys = helds.flatMap(({ limit, key }) => scriptKeys(limit, key));
+      this.#calls.ask({ keys, args, length: 1 + helds.length * LEASE_ANSWER_LENGTH }, (numbers, at) => {
+        for (const { lease } of starts) lease.asking = false;
+        if (numbers === undefined) {
+          for (const { counter, lease } of helds) this.#drop(counter, lease);
+          settle(undefined);
+        } else settle(this.#read(helds, numbers, at, now, background === undefined));
+      });
+    });
+  }
+
+  #read(
+    helds: readonly Held[],
+    numbers: readonly number[],
+    at: number,
+    since: number,
+    taking: boolean,
+  ): { readonly admitted: boolean; readonly outcomes: readonly LimitOutcome[] } {
+    const now = this.#now();
+    const admitted = numbers[at] === 1;
+    const outcomes = helds.map((held, index) => {
+      const { limit, counter, lease } = held;
+      const from = at + 1 + LEASE_ANSWER_LENGTH * index;
+      const answer = {
+        used: numbers[from] as number,
+        reset: numbers[from + 1] as number,
+        retry: numbers[from + 2] as number,
+      };
+      // An answer about a lease that was given up meanwhile brings nothing to spend.
+      if (counter.lease === lease) {
+        lease.extend(numbers[from + 3] as number, limit.measure.cap - answer.used, since, limit.leaseMicros);
+        if (lease.budget > 0) this.#schedule(held);
+      }
+      if (taking && admitted) counter.admit(limit.policy.cost, now);
+      return counter.note(limit, answer, since, now);
+    });
+    return { admitted, outcomes };
+  }
+
+  /** Takes back what a call counted for a request that another place refused. */
+  #refund(helds: readonly Held[]): void {
+    this.#calls.ask(
+      {
+        keys: helds.flatMap(({ limit, key }) => scriptKeys(limit, key)),
+        args: [String(MODE.refund + helds.length), ...helds.flatMap(({ limit }) => limit.args)],
+        length: 1 + helds.length * ANSWER_LENGTH,
+      },
+      () => undefined,
+    );
+  }
+
+  #drop(counter: KnownCounter, lease: Lease): void {
+    if (lease.spent > 0) counter.admit(lease.tell(), this.#now());
+    lease.giveBack();
+    if (counter.lease === lease) counter.lease = undefined;
+  }
+
+  #schedule(held: Held): void {
+    if (this.#closed) return;
+    const { leaseMicros } = held.limit;
+    let queue = this.#due.get(leaseMicros);
+    if (queue === undefined) {
+      queue = { list: [], head: 0 };
+      this.#due.set(leaseMicros, queue);
+    }
+    queue.list.push({ held, at: held.lease.dueAt });
+    this.#timer ??= setTimeout(() => this.#tick(), TICK_MS).unref();
+  }
+
+  /** Looks at the leases of which half the time is over: those in use are renewed, the others given back. */
+  #tick(): void {
+    this.#timer = undefined;
+    const now = this.#now();
+    let left = LARGEST_TICK;
+    for (const [micros, queue] of this.#due) {
+      for (; queue.head < queue.list.length && left > 0; queue.head++) {
+        const { held, at } = queue.list[queue.head] as Due;
+        if (at > now) break;
+        left--;
+        const { lease, counter } = held;
+        // A lease that was renewed since stands further behind in the queue.
+        if (counter.lease !== lease || lease.dueAt !== at || lease.asking) continue;
+        if (this.#calls.available) void this.#renew(held, now);
+        else this.#drop(counter, lease);
+      }
+      if (queue.head === queue.list.length) this.#due.delete(micros);
+      else if (queue.head > 1_000) {
+        queue.list.splice(0, queue.head);
+        queue.head = 0;
+      }
+    }
+    if (this.#due.size > 0 && !this.#closed) {
+      this.#timer = setTimeout(() => this.#tick(), left > 0 ? TICK_MS : 0).unref();
+    }
+  }
+}
+
+/** The state of a limit from which a lease was spent. */
+function spentOutcome(limit: BoundLimit, lease: Lease): LimitOutcome {
+  const remaining = lease.free + lease.budget;
+  return outcomeOf(limit.policy, remaining, freeAfter(limit, limit.measure.cap - remaining), 0, false);
+}

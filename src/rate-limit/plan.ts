@@ -1,0 +1,101 @@
+// The limits of a route before it is known who calls, and which of them concern a caller.
+
+import type { Principal } from "../core/principal.ts";
+import { type BoundLimit, type BoundLimits, bindLimit, joinLimits } from "./bound-limit.ts";
+import {
+  GUEST_TIER,
+  isKeyed,
+  isTiered,
+  type KeyedLimits,
+  type RouteLimit,
+  type TieredLimit,
+  USER_TIER,
+} from "./policy.ts";
+
+type Choice = (principal: Principal | undefined) => readonly BoundLimit[];
+
+/** Binds a route's limits once, and picks those of a caller by a look-up. */
+export class LimitPlan {
+  /** Every limit that could concern somebody. */
+  readonly all: readonly BoundLimit[];
+  readonly #fixed: BoundLimits | undefined;
+  readonly #choices: readonly Choice[];
+  /** Tiers that make a difference here. */
+  readonly #tiers: ReadonlySet<string>;
+  readonly #keys: ReadonlySet<string>;
+  // One entry for each tier and key of the file at most.
+  readonly #chosen = new Map<string, BoundLimits>();
+
+  constructor(prefix: string, limits: readonly RouteLimit[], route: string) {
+    const all: BoundLimit[] = [];
+    const tiers = new Set<string>();
+    const keys = new Set<string>();
+    this.#choices = limits.map((limit): Choice => {
+      if (isKeyed(limit)) {
+        for (const key of limit.byKey.keys()) keys.add(key);
+        return keyedChoice(prefix, limit, route, all);
+      }
+      if (isTiered(limit)) {
+        for (const tier of limit.tiers.keys()) tiers.add(tier);
+        return tieredChoice(prefix, limit, route, all);
+      }
+      const bound = bindLimit(prefix, limit, route);
+      all.push(bound);
+      return () => [bound];
+    });
+    this.all = all;
+    this.#tiers = tiers;
+    this.#keys = keys;
+    this.#fixed =
+      tiers.size === 0 && keys.size === 0
+        ? joinLimits(this.#choices.flatMap((pick) => pick(undefined)))
+        : undefined;
+  }
+
+  /** The limits that concern `principal`; undefined: nobody is known. The same object for everybody who is alike in this. */
+  of(principal: Principal | undefined): BoundLimits {
+    if (this.#fixed !== undefined) return this.#fixed;
+    const known = principal === undefined || principal.method === "anonymous" ? undefined : principal;
+    const tier =
+      known === undefined ? GUEST_TIER : this.#tiers.has(known.tier ?? "") ? known.tier : USER_TIER;
+    const key = known?.keyId !== undefined && this.#keys.has(known.keyId) ? known.keyId : "";
+    const name = `${known === undefined ? "-" : "+"}${tier} ${key}`;
+    let chosen = this.#chosen.get(name);
+    if (chosen === undefined) {
+      chosen = joinLimits(this.#choices.flatMap((pick) => pick(known)));
+      this.#chosen.set(name, chosen);
+    }
+    return chosen;
+  }
+}
+
+function keyedChoice(prefix: string, { byKey }: KeyedLimits, route: string, all: BoundLimit[]): Choice {
+  const bound = new Map<string, readonly BoundLimit[]>();
+  for (const [key, policies] of byKey) {
+    const list = policies.map((policy) => bindLimit(prefix, policy, route));
+    all.push(...list);
+    bound.set(key, list);
+  }
+  return (principal) => (principal?.keyId === undefined ? undefined : bound.get(principal.keyId)) ?? [];
+}
+
+function tieredChoice(
+  prefix: string,
+  { tiers, ...traits }: TieredLimit,
+  route: string,
+  all: BoundLimit[],
+): Choice {
+  const bound = new Map<string, readonly BoundLimit[]>();
+  for (const [tier, rate] of tiers) {
+    const list = rate === undefined ? [] : [bindLimit(prefix, { ...traits, ...rate }, route)];
+    all.push(...list);
+    bound.set(tier, list);
+  }
+  return (principal) => {
+    const own = principal === undefined ? GUEST_TIER : (principal.tier ?? USER_TIER);
+    // Whom the table doesn't know is a guest, and without guests there is nothing for him.
+    const limits =
+      bound.get(own) ?? (principal === undefined ? undefined : bound.get(USER_TIER)) ?? bound.get(GUEST_TIER);
+    return limits ?? (bound.values().next().value as readonly BoundLimit[]);
+  };
+}

@@ -1,0 +1,103 @@
+// What the store is told when it is back: what it may have forgotten, and what was admitted without it. Only then may
+// decisions be asked of it again, or the same window would be admitted twice.
+
+import { argsAt, type BoundLimit, scriptKeys } from "./bound-limit.ts";
+import type { KnownCounter } from "./known-counter.ts";
+import type { KnownCounters } from "./known-counters.ts";
+import { ANSWER_LENGTH, MODE } from "./script.ts";
+import { wholeNumbers } from "./script-calls.ts";
+
+/** A store that answers again but isn't used for decisions yet. */
+export interface Comeback {
+  /** It is certainly the server of before, with all that it knew. */
+  readonly sameServer: boolean;
+  /** Runs the script; undefined when it gave no answer in time. Keys of one call lie in one slot. */
+  run(keys: readonly string[], args: readonly string[]): Promise<readonly unknown[] | undefined>;
+  slotOf?(key: string): number;
+  /** Resolves when every other instance has come as far, or had its time. */
+  barrier(phase: number): Promise<void>;
+}
+
+const LARGEST_CALL = 100;
+
+/** One thing to tell about one counter. */
+interface Statement {
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+  readonly told: () => void;
+}
+
+/**
+ * Tells it all, in two phases. First what was seen of the counters over all instances: the highest of these is what
+ * counted, to the unit, whatever a failover or a restart lost. When all have said so, what each admitted by itself.
+ * Rejects when the store gives no answer.
+ */
+export async function tellStore(known: KnownCounters, comeback: Comeback, now: () => number): Promise<void> {
+  if (!comeback.sameServer) {
+    await tell(known, comeback, (key, counter) => seenStatement(key, counter, now()));
+    await comeback.barrier(1);
+  }
+  await tell(known, comeback, untoldStatement);
+  await comeback.barrier(2);
+}
+
+async function tell(
+  known: KnownCounters,
+  comeback: Comeback,
+  statementOf: (key: string, counter: KnownCounter) => Statement | undefined,
+): Promise<void> {
+  for (const entries of known.parts()) {
+    const places = new Map<number, Statement[]>();
+    for (const [key, counter] of entries) {
+      const statement = statementOf(key, counter);
+      if (statement === undefined) continue;
+      const place = comeback.slotOf?.(key) ?? 0;
+      const list = places.get(place);
+      if (list === undefined) places.set(place, [statement]);
+      else list.push(statement);
+    }
+    for (const list of places.values()) {
+      for (let from = 0; from < list.length; from += LARGEST_CALL) {
+        await send(comeback, list.slice(from, from + LARGEST_CALL));
+      }
+    }
+  }
+}
+
+async function send(comeback: Comeback, statements: readonly Statement[]): Promise<void> {
+  const keys = statements.flatMap((statement) => statement.keys);
+  const reply = await comeback.run(
+    keys,
+    statements.flatMap((statement) => statement.args),
+  );
+  const length = 1 + statements.length * (1 + ANSWER_LENGTH);
+  if (reply === undefined || wholeNumbers(reply, length) === undefined)
+    throw new Error("the store was lost again");
+  for (const statement of statements) statement.told();
+}
+
+function statement(
+  mode: number,
+  { limit, key, units }: { readonly limit: BoundLimit; readonly key: string; readonly units: number },
+  more: readonly string[],
+  told: () => void,
+): Statement {
+  return { keys: scriptKeys(limit, key), args: [String(mode + 1), ...argsAt(limit, units), ...more], told };
+}
+
+function seenStatement(key: string, counter: KnownCounter, now: number): Statement | undefined {
+  const { limit, seen, seenAt } = counter;
+  counter.reopen();
+  if (seen === 0 || seenAt + limit.measure.lasts <= now) return undefined;
+  return statement(MODE.floor, { limit, key, units: seen }, [String(now - seenAt)], () => undefined);
+}
+
+function untoldStatement(key: string, counter: KnownCounter): Statement | undefined {
+  const { limit, untold } = counter;
+  if (untold === 0) return undefined;
+  // More than the whole limit closes it no further.
+  const units = Math.min(untold, limit.measure.cap);
+  return statement(MODE.charge, { limit, key, units }, [], () => {
+    counter.untold -= untold;
+  });
+}

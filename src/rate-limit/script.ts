@@ -1,0 +1,306 @@
+// The Redis side of all limits: the same steps as the algorithms in this folder, on the server's clock, for whole batches.
+
+/** What a decision asks of the script; the number of its limits is added to it. */
+export const MODE = { decide: 0, charge: 100, refund: 200, lease: 300, floor: 400 } as const;
+
+/** Facts about one limit, added to the number of its form. */
+export const OBSERVED_FLAG = 2;
+export const LEASED_FLAG = 4;
+
+/** Numbers that the script answers for one limit; one more in mode `lease`. */
+export const ANSWER_LENGTH = 3;
+
+/**
+ * Takes a batch of decisions, each atomically and in order: all limits of a decision count, or none does. Every key is
+ * passed in KEYS, and all of one call have to lie in one slot of a cluster.
+ *
+ * ARGV holds per decision its mode plus the number of its limits, and per limit: form plus flags, cap, two numbers of
+ * the form, cost. Mode `lease` adds: lease id, units spent from it, units given back, units wanted, time it lasts, and
+ * the part of what is free that one instance may take. Mode `floor` adds the age of what is claimed. KEYS holds one
+ * counter per limit, a leased one followed by the key of its leases. Times are microseconds.
+ *
+ * The answer is flat and whole: the server's time, then per decision 1 or 0 (admitted or not), and per limit the units
+ * that count after the decision, leases included, the time until none does, the time until the same cost fits (0 when
+ * it did), and in mode `lease` the units granted.
+ *
+ * Modes: `decide` counts all or nothing, and a cost of 0 only looks; `charge` counts whether or not there is room;
+ * `refund` takes back what was just counted; `lease` settles what an instance holds, counts all or nothing, and grants
+ * it more; `floor` makes sure that at least `cost` units count, as they did that long ago.
+ *
+ * A log is a list of groups, oldest first, each three packed numbers: time of its last admission, running total before
+ * it, running total after it. A bucket is one string of two packed numbers: time and level. Leases are a hash: id to
+ * units, time of the grant, time it lasts; one that was not settled in time counts as spent at its end. Everything
+ * expires a second after it has stopped to matter.
+ *
+ * Where something is taken back or moved in time, it is always towards later: never is a unit forgotten too early.
+ */
+export const LIMITER_SCRIPT = `
+local call, pack, unpack = redis.call, struct.pack, struct.unpack
+local ceil, floor, max, min = math.ceil, math.floor, math.max, math.min
+local clock = call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local answer = { now }
+
+local function expire(key, micros)
+  call('PEXPIRE', key, ceil(micros / 1000) + 1000)
+end
+
+local function group(key, index)
+  local packed = call('LINDEX', key, index)
+  if packed then return unpack('ddd', packed) end
+end
+
+-- Smallest index from low to high whose group passes; the one at high is known to, or lies behind the last.
+local function search(key, low, high, passes)
+  while low < high do
+    local middle = floor((low + high) / 2)
+    if passes(group(key, middle)) then high = middle else low = middle + 1 end
+  end
+  return low
+end
+
+-- A server clock that was set back: the whole log moves with it, so that its newest group is of this moment.
+local function shift(key, by, window)
+  local groups = call('LRANGE', key, 0, -1)
+  call('DEL', key)
+  for index, packed in ipairs(groups) do
+    local time, before, after = unpack('ddd', packed)
+    call('RPUSH', key, pack('ddd', time - by, before, after))
+  end
+  expire(key, window)
+end
+
+local log = {}
+
+function log.load(key, window, grain)
+  local state = { key = key, lasts = window, grain = grain, used = 0, total = 0, first = 0 }
+  local newest, before, total = group(key, -1)
+  if not newest then return state end
+  if newest > now then
+    shift(key, newest - now, window)
+    newest = now
+  end
+  if newest + window <= now then
+    state.over = true
+    return state
+  end
+  local function counts(time) return time + window > now end
+  local time, base = group(key, 0)
+  if not counts(time) then
+    local first = 1
+    while first < 4 and not counts((group(key, first))) do first = first + 1 end
+    if first == 4 then first = search(key, 4, call('LLEN', key) - 1, counts) end
+    state.first = first
+    time, base = group(key, first)
+  end
+  state.newest, state.before, state.total, state.used = newest, before, total, total - base
+  return state
+end
+
+local function trim(state)
+  if state.over then call('DEL', state.key) end
+  if state.first > 0 then call('LTRIM', state.key, state.first, -1) end
+  state.over, state.first = nil, 0
+end
+
+function log.add(state, cost, at)
+  trim(state)
+  local key, total = state.key, state.total + cost
+  if state.newest and at < state.newest then at = state.newest end
+  if state.newest and total - state.before <= state.grain then
+    call('LSET', key, -1, pack('ddd', at, state.before, total))
+  else
+    call('RPUSH', key, pack('ddd', at, state.total, total))
+    state.before = state.total
+  end
+  state.newest, state.total, state.used = at, total, state.used + cost
+  expire(key, state.lasts)
+end
+
+-- Takes the newest units out; what is left keeps the later time.
+function log.remove(state, cost)
+  trim(state)
+  local key, left = state.key, min(cost, state.used)
+  while left > 0 do
+    local units = min(state.total - state.before, left)
+    left, state.total, state.used = left - units, state.total - units, state.used - units
+    if state.total == state.before then
+      call('RPOP', key)
+      local _, before = group(key, -1)
+      if not before then
+        state.newest = nil
+        return
+      end
+      state.before = before
+    end
+  end
+  if state.newest then call('LSET', key, -1, pack('ddd', state.newest, state.before, state.total)) end
+end
+
+function log.reset(state)
+  return state.newest and state.newest + state.lasts - now or 0
+end
+
+function log.wait(state, cost, cap)
+  if not state.newest then return state.lasts end
+  local function leaves(time, before, after) return state.total - after + cost <= cap end
+  local first = state.first
+  if not leaves(group(state.key, first)) then
+    first = search(state.key, first + 1, call('LLEN', state.key), leaves)
+  end
+  return (group(state.key, first) or state.newest) + state.lasts - now
+end
+
+local bucket = {}
+
+function bucket.load(key, scale, drain)
+  local state = { key = key, scale = scale, drain = drain, level = 0 }
+  local packed = call('GET', key)
+  if packed then
+    local time, level = unpack('dd', packed)
+    -- A server clock that was set back drains nothing, and drains on from where it is now.
+    if time > now then call('SETRANGE', key, 0, pack('d', now)) end
+    state.level = max(0, level - max(0, now - time) * drain)
+  end
+  state.used = ceil(state.level / scale)
+  state.lasts = 0
+  return state
+end
+
+local function save(state, level)
+  state.level, state.used = level, ceil(level / state.scale)
+  if level <= 0 then
+    call('DEL', state.key)
+  else
+    call('SET', state.key, pack('dd', now, level), 'PX', ceil(level / state.drain / 1000) + 1000)
+  end
+end
+
+function bucket.add(state, cost)
+  save(state, state.level + cost * state.scale)
+end
+
+function bucket.remove(state, cost)
+  save(state, max(0, state.level - cost * state.scale))
+end
+
+function bucket.reset(state)
+  return ceil(state.level / state.drain)
+end
+
+function bucket.wait(state, cost, cap)
+  return ceil((state.level + (cost - cap) * state.scale) / state.drain)
+end
+
+local forms = { [0] = log, [1] = bucket }
+
+-- Sums the leases up. One that is over counts as spent, at its end at the latest.
+local function load_leases(state, own_id)
+  local flat = call('HGETALL', state.leases)
+  local held = 0
+  for index = 1, #flat, 2 do
+    local id = flat[index]
+    local units, from, lasts = unpack('ddd', flat[index + 1])
+    if from > now then
+      from = now
+      call('HSET', state.leases, id, pack('ddd', units, from, lasts))
+    end
+    if from + lasts <= now then
+      state.form.add(state, units, from + lasts)
+      call('HDEL', state.leases, id)
+    elseif id == own_id then
+      state.own = units
+    else
+      held = held + units
+    end
+  end
+  return held
+end
+
+local slot, arg, last_arg = 0, 1, #ARGV
+
+local function number()
+  arg = arg + 1
+  return tonumber(ARGV[arg - 1])
+end
+
+local function load(mode)
+  local flags, cap, first, second, cost = number(), number(), number(), number(), number()
+  local form = forms[flags % 2]
+  slot = slot + 1
+  local state = form.load(KEYS[slot], first, second)
+  state.form, state.cap, state.cost, state.held = form, cap, cost, 0
+  state.observed = flags % 4 >= 2
+  if flags >= 4 then
+    slot = slot + 1
+    state.leases = KEYS[slot]
+  end
+  if mode == 3 then
+    state.id = ARGV[arg]
+    arg = arg + 1
+    local spent, back, want, lasts, part = number(), number(), number(), number(), number()
+    state.held = load_leases(state, state.id)
+    local own = state.own or 0
+    -- A lease that is gone was counted as spent already.
+    spent = min(spent, own)
+    if spent > 0 then form.add(state, spent, now) end
+    state.own = max(0, own - spent - back)
+    state.held = state.held + state.own
+    state.want, state.lease_lasts, state.part = want, lasts, part
+  elseif state.leases then
+    state.held = load_leases(state)
+  end
+  if mode == 4 then state.age = number() end
+  state.fits = state.used + state.held + cost <= cap
+  return state
+end
+
+local function grant(state, want)
+  local free = floor((state.cap - state.used - state.held) / state.part)
+  local granted = max(0, min(want, free))
+  local own = state.own + granted
+  state.held = state.held + granted
+  if own > 0 then
+    call('HSET', state.leases, state.id, pack('ddd', own, now, state.lease_lasts))
+    local lasts = max(state.lasts, state.scale and state.cap * state.scale / state.drain or 0)
+    if call('PTTL', state.leases) < (state.lease_lasts + lasts) / 1000 then
+      expire(state.leases, 2 * state.lease_lasts + lasts)
+    end
+  else
+    call('HDEL', state.leases, state.id)
+  end
+  return granted
+end
+
+while arg <= last_arg do
+  local header = number()
+  local mode, limits = floor(header / 100), header % 100
+  local states, admitted = {}, 1
+  for turn = 1, limits do
+    local state = load(mode)
+    states[turn] = state
+    if not state.fits and not state.observed and (mode == 0 or mode == 3) then admitted = 0 end
+  end
+  answer[#answer + 1] = admitted
+  for turn = 1, limits do
+    local state = states[turn]
+    local form, cost, retry, granted = state.form, state.cost, 0, 0
+    if mode == 1 then
+      if cost > 0 then form.add(state, cost, now) end
+    elseif mode == 2 then
+      form.remove(state, cost)
+    elseif mode == 4 then
+      local missing = cost - state.used - state.held
+      if missing > 0 then form.add(state, missing, now - state.age) end
+    else
+      if admitted == 1 and state.fits and cost > 0 then form.add(state, cost, now) end
+      if mode == 3 then granted = grant(state, admitted == 1 and state.want or 0) end
+      if not state.fits then retry = max(1, form.wait(state, cost, state.cap - state.held)) end
+    end
+    local size = #answer
+    answer[size + 1], answer[size + 2], answer[size + 3] = state.used + state.held, form.reset(state), retry
+    if mode == 3 then answer[size + 4] = granted end
+  end
+end
+return answer
+`;
