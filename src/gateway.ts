@@ -19,7 +19,7 @@ import { CORS_FIELDS } from "./pipeline/cors.ts";
 import type { Policy } from "./pipeline/decide.ts";
 import type { CompiledRoute } from "./pipeline/decision.ts";
 import { LIMITER_SCRIPT, Limiter } from "./rate-limit/limiter.ts";
-import { refusalLimits } from "./rate-limit/policy.ts";
+import { costFields, refusalLimits } from "./rate-limit/policy.ts";
 import { RouteTable } from "./routing/table.ts";
 import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
@@ -235,6 +235,7 @@ export class Gateway {
         replaced: new Set([
           "x-request-id",
           ...(compiled.limits.length > 0 ? LIMIT_FIELDS : []),
+          ...costFields(compiled.limits),
           ...(compiled.cors === undefined ? [] : CORS_FIELDS),
         ]),
         stripPrefix: route.stripPrefix,
@@ -246,10 +247,12 @@ export class Gateway {
 
 function makeLimiter(config: GatewayConfig, store: RedisStore | undefined): Limiter {
   const prefix = config.redis?.prefix ?? "gw";
-  if (store === undefined) return new Limiter({ prefix, clock: systemClock });
+  const issuers = config.issuers.map(({ issuer }) => issuer);
+  if (store === undefined) return new Limiter({ prefix, clock: systemClock, issuers });
   return new Limiter({
     prefix,
     clock: systemClock,
+    issuers,
     script: store.script(LIMITER_SCRIPT),
     instances: () => store.instances(),
   });

@@ -19,6 +19,13 @@ export type GatewayEvent =
       readonly reason: string;
       readonly requestId: string;
     }
+  /** The upstream's answer should tell what the request cost; the field holds no whole number, or stands there twice. */
+  | {
+      readonly kind: "cost_invalid";
+      readonly upstream: string;
+      readonly field: string;
+      readonly requestId: string;
+    }
   | {
       readonly kind: "tunnel_failed";
       readonly upstream: string;

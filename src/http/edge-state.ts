@@ -110,7 +110,11 @@ export class EdgeState {
 
   logDecision(decision: Decision, arrival: Arrival): void {
     const { decisions } = this.#options;
-    if (decisions === "off" || (decisions === "denied" && decision.kind !== "refuse")) return;
+    const { limit } = decision;
+    const observed = limit === undefined || limit.kind === "unavailable" ? undefined : limit.observed;
+    // What would have been refused is told with what was refused.
+    const quiet = decision.kind !== "refuse" && observed === undefined;
+    if (decisions === "off" || (decisions === "denied" && quiet)) return;
     const refusal = decision.kind === "refuse" ? decision : undefined;
     const { request, principal } = decision;
     this.log.decision({
@@ -127,6 +131,7 @@ export class EdgeState {
       authMethod: principal?.method,
       keyId: principal?.keyId,
       limit: refusal?.limit?.kind === "refused" ? refusal.limit.tightest.policy.name : undefined,
+      wouldRefuse: observed,
     });
   }
 
@@ -139,6 +144,11 @@ export class EdgeState {
       error: error instanceof Error ? error.name : typeof error,
       place,
     });
+  }
+
+  /** The upstream was to tell what a request cost, and what it told is no whole number. */
+  costInvalid(upstream: string, field: string, requestId: string): void {
+    this.#options.emit({ kind: "cost_invalid", upstream, field, requestId });
   }
 
   upstreamFailed(upstream: string, reason: string, requestId: string): void {

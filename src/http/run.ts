@@ -9,8 +9,10 @@ import { preflightFields } from "../pipeline/cors.ts";
 import { decide } from "../pipeline/decide.ts";
 import type { Decision, Forward, Preflight, Refuse } from "../pipeline/decision.ts";
 import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
+import type { ResponseHead } from "../upstream/http1/response-head.ts";
 import { RequestBody } from "../upstream/request-body.ts";
 import { isLoop, requestFields } from "../upstream/request-fields.ts";
+import { costIn } from "../upstream/response-cost.ts";
 import { arrivalOf, closeAfterAnswer, hold, lingerAtClose, readRest, release } from "./connection.ts";
 import type { EdgeState, InFlight } from "./edge-state.ts";
 import { ownFields } from "./own-fields.ts";
@@ -147,6 +149,7 @@ export class Run implements InFlight {
       },
       timeouts: plan.timeouts,
       deadlines: this.#state.deadlines,
+      onHead: laterCosts(decision, (field) => this.#state.costInvalid(plan.upstream.name, field, request.id)),
       onEnd: (end) => {
         try {
           this.#onExchangeEnd(decision, plan, end, again || body !== null);
@@ -285,6 +288,22 @@ export class Run implements InFlight {
 function announcedLength({ fields }: GatewayRequest): number | undefined {
   const length = fields.first("content-length");
   return length === undefined ? undefined : Number(length);
+}
+
+/** Charges what the upstream says that the request cost, when its head is there; undefined when nothing waits for it. */
+function laterCosts(
+  { limit }: Forward,
+  onInvalid: (field: string) => void,
+): ((head: ResponseHead) => void) | undefined {
+  const later = limit?.kind === "admitted" ? limit.later : undefined;
+  if (later === undefined) return undefined;
+  return (head) => {
+    for (const { field, charge } of later) {
+      const units = costIn(head, field);
+      if (units === "invalid") onInvalid(field);
+      else if (units !== undefined) charge(units);
+    }
+  };
 }
 
 const NO_FIELDS: readonly string[] = [];

@@ -34,6 +34,8 @@ export interface BoundLimits {
   readonly list: readonly BoundLimit[];
   /** Every limit is enforced and leased, so that a request may pass without a call. */
   readonly leased: boolean;
+  /** The upstream tells what some of them cost. */
+  readonly later: boolean;
   /** The script's arguments for one decision under these limits. */
   readonly args: readonly string[];
 }
@@ -64,6 +66,7 @@ export function bindLimit(prefix: string, policy: LimitPolicy, route: string): B
 export function joinLimits(list: readonly BoundLimit[]): BoundLimits {
   return {
     list,
+    later: list.some(({ policy }) => policy.costFrom !== undefined),
     leased: list.length > 0 && list.every(({ leased, enforced }) => leased && enforced),
     args: [String(MODE.decide + list.length), ...list.flatMap(({ args }) => args)],
   };

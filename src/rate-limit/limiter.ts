@@ -5,21 +5,23 @@ import type { Clock } from "../core/clock.ts";
 import { type Awaitable, isPromise } from "../core/result.ts";
 import type { Meter } from "./algorithms/meter.ts";
 import { MICROS_PER_MS } from "./algorithms/registry.ts";
-import { type BoundLimits, UNLIMITED } from "./bound-limit.ts";
-import type { LimitInput } from "./identity.ts";
+import { type BoundLimit, type BoundLimits, bindLimit, UNLIMITED } from "./bound-limit.ts";
+import { counterKey, type LimitInput } from "./identity.ts";
+import { type CounterState, Inspector } from "./inspector.ts";
 import { KnownCounters } from "./known-counters.ts";
 import { LeasedCounters } from "./leased-counters.ts";
 import { LocalCounters } from "./local-counters.ts";
 import { MemoryStore } from "./memory-store.ts";
-import type { LimitResult } from "./outcome.ts";
+import type { LaterCost, LimitResult } from "./outcome.ts";
 import { LimitPlan } from "./plan.ts";
-import type { RouteLimit } from "./policy.ts";
+import type { LimitPolicy, RouteLimit } from "./policy.ts";
 import { type Comeback, tellStore } from "./recovery.ts";
 import { ScriptCalls, type ScriptPort } from "./script-calls.ts";
 import { SharedCounters } from "./shared-counters.ts";
 import type { LimitStats } from "./stats.ts";
 
 export type { LimitInput } from "./identity.ts";
+export type { CounterState } from "./inspector.ts";
 export type { LimitOutcome, LimitResult } from "./outcome.ts";
 export { LIMITER_SCRIPT } from "./script.ts";
 export type { ScriptPort } from "./script-calls.ts";
@@ -35,6 +37,8 @@ export interface LimiterOptions {
   readonly instances?: () => number;
   /** Most counters kept in this process; 1,000,000 unless said. */
   readonly mostKeys?: number;
+  /** Issuers whose users may be asked about. */
+  readonly issuers?: readonly string[];
 }
 
 /** The parts of a limiter whose counters are shared. */
@@ -55,6 +59,7 @@ export class Limiter {
   readonly #instances: () => number;
   readonly #plans = new WeakMap<readonly RouteLimit[], LimitPlan>();
   readonly #named: LimitPlan[] = [];
+  readonly #inspector: Inspector;
   // When the shared counters were first missed; undefined while they answer.
   #lostAt: number | undefined;
 
@@ -65,7 +70,11 @@ export class Limiter {
     this.#local = new LocalCounters(this.#store);
     const instances = options.instances ?? (() => 1);
     this.#instances = () => Math.max(1, instances());
-    if (options.script === undefined) return;
+    const inspected = { limits: () => this.#limits(), issuers: options.issuers ?? [], prefix: this.#prefix };
+    if (options.script === undefined) {
+      this.#inspector = new Inspector(inspected, this.#local, undefined, () => this.#now());
+      return;
+    }
     const calls = new ScriptCalls(options.script);
     const known = new KnownCounters(options.mostKeys);
     const now = () => this.#now();
@@ -75,6 +84,7 @@ export class Limiter {
       exact: new SharedCounters(calls, known, now),
       leased: new LeasedCounters(calls, known, now, this.#instances),
     };
+    this.#inspector = new Inspector(inspected, this.#local, this.#shared, now);
   }
 
   /**
@@ -99,12 +109,45 @@ export class Limiter {
     const keys: string[] = [];
     for (const limit of bound.list) keys.push(limit.keyOf(input));
     const now = this.#now();
+    const taken = this.#take(bound, keys, now);
+    if (!bound.later) return taken;
+    return isPromise(taken)
+      ? taken.then((result) => this.#withLater(result, bound, keys))
+      : this.#withLater(taken, bound, keys);
+  }
+
+  #take(bound: BoundLimits, keys: readonly string[], now: number): Awaitable<LimitResult> {
     const shared = this.#shared;
     if (shared === undefined) return this.#local.take(bound.list, keys, now);
     shared.known.tidy(now);
     const result = (bound.leased ? shared.leased : shared.exact).take(bound, keys, now);
     if (!isPromise(result)) return result ?? this.#standIn(shared, bound, keys);
     return result.then((answer) => answer ?? this.#standIn(shared, bound, keys));
+  }
+
+  /**
+   * Counts events that are no requests, by the rules of `policy`; the function counts one for `who` and tells how many
+   * there are in the window, of all instances as far as the store answers.
+   */
+  tally(policy: LimitPolicy): (who: string) => Awaitable<number> {
+    const limit = bindLimit(this.#prefix, policy, "");
+    return (who) => this.#charge(limit, counterKey(limit.counters, who), 1);
+  }
+
+  /**
+   * The counters of one caller. `who` is `user:SUBJECT`, `user:ISSUER|SUBJECT`, `key:ID`, `ip:ADDRESS`, `org:NAME`,
+   * `header:NAME=VALUE`, `claim:PATH=VALUE`, `route:NAME`, or the key of a counter. Undefined when it is none of these.
+   */
+  show(who: string): Promise<readonly CounterState[] | undefined> {
+    return this.#inspector.show(who);
+  }
+
+  /**
+   * Forgets the counters of one caller, and how many there were; undefined when `who` is no caller. A lease that another
+   * instance holds is spent to its end.
+   */
+  reset(who: string): Promise<number | undefined> {
+    return this.#inspector.reset(who);
   }
 
   /** Number of counters that this process holds or knows of. */
@@ -119,7 +162,7 @@ export class Limiter {
 
   /** What each limit decided so far. */
   *stats(): Generator<LimitStats> {
-    for (const plan of this.#named) for (const { stats } of plan.all) yield stats;
+    for (const { stats } of this.#limits()) yield stats;
   }
 
   /** Tells the store, which has just come back, what it may have missed; rejects when it is lost again meanwhile. */
@@ -133,6 +176,38 @@ export class Limiter {
   /** Gives borrowed parts of limits back. */
   async close(): Promise<void> {
     await this.#shared?.leased.close();
+  }
+
+  *#limits(): Generator<BoundLimit> {
+    for (const plan of this.#named) yield* plan.all;
+  }
+
+  /** Counts `units` whether or not there is room; how many count then. */
+  #charge(limit: BoundLimit, key: string, units: number): Awaitable<number> {
+    const shared = this.#shared;
+    if (shared === undefined) return this.#local.charge(limit, key, units, this.#now());
+    const alone = (): number => {
+      const counter = shared.known.get(limit, key, this.#now());
+      counter.admit(units, this.#now());
+      counter.untold += units;
+      return counter.own.used(this.#now());
+    };
+    if (!shared.calls.available) return alone();
+    return shared.exact.charge(limit, key, units).then((used) => used ?? alone());
+  }
+
+  #withLater(result: LimitResult, { list }: BoundLimits, keys: readonly string[]): LimitResult {
+    if (result.kind !== "admitted") return result;
+    const later = list.flatMap((limit, index): LaterCost[] => {
+      const { costFrom, cost } = limit.policy;
+      if (costFrom === undefined) return [];
+      const charge = (units: number): void => {
+        const more = Math.min(units, limit.measure.cap) - cost;
+        if (more > 0) void this.#charge(limit, keys[index] as string, more);
+      };
+      return [{ field: costFrom, charge }];
+    });
+    return { ...result, later };
   }
 
   #planOf(limits: readonly RouteLimit[]): LimitPlan {

@@ -17,6 +17,14 @@ export interface LimitOutcome {
   readonly degraded: boolean;
 }
 
+/** A cost that is known only when the upstream has answered. */
+export interface LaterCost {
+  /** Lower-case name of the response field that holds it. */
+  readonly field: string;
+  /** Counts what `units` go beyond the cost that was counted before; more than the whole limit counts as the whole. */
+  charge(units: number): void;
+}
+
 /** The limiter's answer about one request. */
 export type LimitResult =
   | {
@@ -27,6 +35,8 @@ export type LimitResult =
       readonly tightest: LimitOutcome;
       /** Names of limits that are only observed and had no room. */
       readonly observed?: readonly string[];
+      /** What the upstream has still to tell the cost of. */
+      readonly later?: readonly LaterCost[];
     }
   /** The store could not answer and `policy` says `deny`. */
   | { readonly kind: "unavailable"; readonly policy: LimitPolicy };

@@ -99,3 +99,10 @@ export const USER_TIER = "user";
 export function isCharged(limit: RouteLimit): boolean {
   return !isKeyed(limit) && limit.cost > 0;
 }
+
+/** Lower-case names of the fields in which upstreams tell what requests cost; they are no business of the client's. */
+export function costFields(limits: readonly RouteLimit[]): readonly string[] {
+  return limits
+    .flatMap((limit) => (isKeyed(limit) ? [...limit.byKey.values()].flat() : [limit]))
+    .flatMap(({ costFrom }) => costFrom ?? []);
+}

@@ -1,7 +1,7 @@
 // The Redis side of all limits: the same steps as the algorithms in this folder, on the server's clock, for whole batches.
 
 /** What a decision asks of the script; the number of its limits is added to it. */
-export const MODE = { decide: 0, charge: 100, refund: 200, lease: 300, floor: 400 } as const;
+export const MODE = { decide: 0, charge: 100, refund: 200, lease: 300, floor: 400, forget: 500 } as const;
 
 /** Facts about one limit, added to the number of its form. */
 export const OBSERVED_FLAG = 2;
@@ -25,7 +25,8 @@ export const ANSWER_LENGTH = 3;
  *
  * Modes: `decide` counts all or nothing, and a cost of 0 only looks; `charge` counts whether or not there is room;
  * `refund` takes back what was just counted; `lease` settles what an instance holds, counts all or nothing, and grants
- * it more; `floor` makes sure that at least `cost` units count, as they did that long ago.
+ * it more; `floor` makes sure that at least `cost` units count, as they did that long ago; `forget` deletes the counter
+ * and its leases.
  *
  * A log is a list of groups, oldest first, each three packed numbers: time of its last admission, running total before
  * it, running total after it. A bucket is one string of two packed numbers: time and level. Leases are a hash: id to
@@ -228,6 +229,7 @@ local function load(mode)
   local flags, cap, first, second, cost = number(), number(), number(), number(), number()
   local form = forms[flags % 2]
   slot = slot + 1
+  if mode == 5 then call('DEL', KEYS[slot]) end
   local state = form.load(KEYS[slot], first, second)
   state.form, state.cap, state.cost, state.held = form, cap, cost, 0
   state.observed = flags % 4 >= 2
@@ -235,6 +237,7 @@ local function load(mode)
     slot = slot + 1
     state.leases = KEYS[slot]
   end
+  if mode == 5 and state.leases then call('DEL', state.leases) end
   if mode == 3 then
     state.id = ARGV[arg]
     arg = arg + 1
@@ -292,7 +295,7 @@ while arg <= last_arg do
     elseif mode == 4 then
       local missing = cost - state.used - state.held
       if missing > 0 then form.add(state, missing, now - state.age) end
-    else
+    elseif mode ~= 5 then
       if admitted == 1 and state.fits and cost > 0 then form.add(state, cost, now) end
       if mode == 3 then granted = grant(state, admitted == 1 and state.want or 0) end
       if not state.fits then retry = max(1, form.wait(state, cost, state.cap - state.held)) end

@@ -69,6 +69,21 @@ export class SharedCounters {
     });
   }
 
+  /** Deletes counters; false when the store gave no answer. */
+  async forget(limits: readonly { readonly limit: BoundLimit; readonly key: string }[]): Promise<boolean> {
+    const forgotten = limits.map(({ limit, key }) => {
+      return new Promise<boolean>((settle) => {
+        const question = {
+          keys: scriptKeys(limit, key),
+          args: [String(MODE.forget + 1), ...limit.args],
+          length: 1 + ANSWER_LENGTH,
+        };
+        this.#calls.ask(question, (numbers) => settle(numbers !== undefined));
+      });
+    });
+    return (await Promise.all(forgotten)).every(Boolean);
+  }
+
   /** Indexes of the keys by their place in a cluster; undefined when all lie in one. */
   #places(keys: readonly string[]): ReadonlyMap<number, readonly number[]> | undefined {
     if (keys.length < 2) return undefined;

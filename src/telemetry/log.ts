@@ -41,6 +41,8 @@ export interface DecisionRecord {
   readonly authMethod: string | undefined;
   readonly keyId: string | undefined;
   readonly limit: string | undefined;
+  /** Limits that are only observed and had no room. */
+  readonly wouldRefuse?: readonly string[] | undefined;
 }
 
 export interface LogOptions {

@@ -23,6 +23,8 @@ export interface ExchangeOptions {
   readonly response: ResponseFieldsPolicy;
   readonly timeouts: UpstreamTimeouts;
   readonly deadlines: Deadlines;
+  /** Sees the head of the final answer before anything of it is sent. */
+  readonly onHead?: ((head: ResponseHead) => void) | undefined;
   readonly onEnd: (end: ExchangeEnd) => void;
 }
 
@@ -131,6 +133,7 @@ export class Exchange implements AnswerSink, Watched {
     this.#status = status;
     this.#head = head;
     this.#awaitData();
+    this.#options.onHead?.(head);
     try {
       this.#outgoing.writeHead(status, responseFields(head, this.#options.response));
     } catch {
