@@ -134,9 +134,7 @@ describe("names in the documents", () => {
 
   it("docs/OPERATIONS.md explains every metric, and no other", () => {
     const names = (text: string): string[] => [
-      ...new Set(
-        [...text.matchAll(/\b(?:gateway|process)_[a-z_]*[a-z](?=["{` )\[])/g)].map(([name]) => name),
-      ),
+      ...new Set([...text.matchAll(/\b(?:gateway|process)_[a-z_]*[a-z](?=["{` )[])/g)].map(([name]) => name)),
     ];
     const metrics = names(read("src/telemetry/metrics.ts"));
     expect(metrics.length).toBeGreaterThan(6);
