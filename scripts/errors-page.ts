@@ -112,8 +112,12 @@ const EXPLANATIONS: Readonly<Record<DenialCode, Explanation>> = {
   },
   url_too_long: { when: "The request target is longer than `limits.url`.", reasons: [] },
   expectation_failed: { when: "`Expect` asks for something other than `100-continue`.", reasons: [] },
+  csrf_rejected: {
+    when: "On the admin port without a token: the request comes from a web page (it has an `Origin`).",
+    reasons: [],
+  },
   misdirected_request: {
-    when: "Every route that could match is for another host.",
+    when: "Every route that could match is for another host. On the admin port without a token: the host is not this machine.",
     reasons: [],
   },
   headers_too_large: {

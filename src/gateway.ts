@@ -2,6 +2,7 @@
 
 import type { AddressInfo } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import type { AdminServer } from "./admin/server.ts";
 import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
 import { AuthnChain } from "./authn/chain.ts";
@@ -10,7 +11,9 @@ import { grantsOf } from "./authz/roles.ts";
 import type { GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { GatewayEvent } from "./core/events.ts";
-import { createApp, ownPaths, type Readiness } from "./http/app.ts";
+import { GatewayFailure } from "./core/failure.ts";
+import type { Readiness } from "./core/health.ts";
+import { createApp, ownPaths } from "./http/app.ts";
 import { EdgeState } from "./http/edge-state.ts";
 import { LIMIT_FIELDS } from "./http/own-fields.ts";
 import type { RoutePlan } from "./http/route-plan.ts";
@@ -23,6 +26,7 @@ import { costFields, refusalLimits } from "./rate-limit/policy.ts";
 import { RouteTable } from "./routing/table.ts";
 import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
+import type { LimitStats, MetricsSource } from "./telemetry/metrics.ts";
 import { LineSink, standardOutput } from "./telemetry/sink.ts";
 import { RequestFieldRules } from "./upstream/field-rules.ts";
 import { HttpTransport } from "./upstream/http-transport.ts";
@@ -56,6 +60,8 @@ interface Connections {
 interface Parts {
   readonly log: GatewayLog;
   readonly store: RedisStore | undefined;
+  /** How often the store was lost, by reason. */
+  readonly losses: ReadonlyMap<string, number>;
 }
 
 /** A gateway made from one configuration. Nothing happens before `start`. */
@@ -69,6 +75,8 @@ export class Gateway {
   readonly #connections = new Map<string, Connections>();
   readonly #state: EdgeState;
   readonly #servers: EdgeServer[] = [];
+  readonly #losses: ReadonlyMap<string, number>;
+  #admin: AdminServer | undefined;
   #stopping: Promise<void> | undefined;
 
   /** Builds a gateway. What only some configurations need is loaded only for them. */
@@ -77,15 +85,21 @@ export class Gateway {
     sink: LineSink = new LineSink(standardOutput()),
   ): Promise<Gateway> {
     const log = new GatewayLog({ level: config.logs.level, fields: config.logs.fields, sink });
-    if (config.redis === undefined) return new Gateway(config, { log, store: undefined });
+    const losses = new Map<string, number>();
+    if (config.redis === undefined) return new Gateway(config, { log, store: undefined, losses });
     const { RedisStore } = await import("./store/redis.ts");
-    const store = new RedisStore({ ...config.redis, emit: (event) => log.event(event) });
-    return new Gateway(config, { log, store });
+    const emit = (event: GatewayEvent): void => {
+      if (event.kind === "store_unreachable") losses.set(event.reason, (losses.get(event.reason) ?? 0) + 1);
+      log.event(event);
+    };
+    const store = new RedisStore({ ...config.redis, emit });
+    return new Gateway(config, { log, store, losses });
   }
 
-  private constructor(config: GatewayConfig, { log, store }: Parts) {
+  private constructor(config: GatewayConfig, { log, store, losses }: Parts) {
     this.#config = config;
     this.#store = store;
+    this.#losses = losses;
     this.log = log;
     const emit = (event: GatewayEvent): void => this.log.event(event);
     const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
@@ -132,6 +146,8 @@ export class Gateway {
   async start(): Promise<readonly AddressInfo[]> {
     this.#verifier.start();
     await this.#store?.open();
+    // Before the traffic port: an address that is taken is told before anything is served.
+    await this.#openAdmin();
     const app = createApp({
       health: this.#config.health,
       readiness: () => this.readiness(),
@@ -154,6 +170,40 @@ export class Gateway {
       this.log.system("info", "limits_in_process", { hint: "without redis each instance counts for itself" });
     }
     return addresses;
+  }
+
+  async #openAdmin(): Promise<void> {
+    const { admin, routes } = this.#config;
+    if (admin === undefined) return;
+    const { AdminServer } = await import("./admin/server.ts");
+    this.#admin = new AdminServer({
+      ...admin,
+      routes,
+      readiness: () => this.readiness(),
+      metrics: this.#metricsSource(),
+      counters: { show: limiterKeepsToItself, reset: limiterKeepsToItself },
+      audit: (act) => this.log.audit(act),
+      defect: (error) => this.log.defect(error),
+      listenerError: (code) => this.log.system("error", "listener_error", { code, port: "admin" }),
+    });
+    const address = await this.#admin.listen();
+    this.log.system("info", "admin_listening", { address: addressText(address) });
+  }
+
+  #metricsSource(): MetricsSource {
+    const limits = this.#config.routes.flatMap((route) =>
+      route.limits.map((limit): LimitStats => {
+        const none = { admitted: 0, refused: 0, unavailable: 0, wouldRefuse: 0 };
+        return { route: route.name, limit: limit.name, mode: limit.onStoreFailure, ...none };
+      }),
+    );
+    const store = this.#store;
+    return {
+      limits: () => limits,
+      degraded: () => store?.reachable === false,
+      counters: () => 0,
+      store: () => store && { name: "redis", up: store.reachable, failures: this.#losses },
+    };
   }
 
   readiness(): Readiness {
@@ -195,6 +245,8 @@ export class Gateway {
     }
     clearInterval(idle);
     for (const server of this.#servers) server.destroyAll();
+    // Last of the listeners, so that the drain can be watched.
+    await this.#admin?.close();
     this.#verifier.stop();
     for (const { transport } of this.#connections.values()) transport.close();
     await this.#limiter.close();
@@ -243,6 +295,12 @@ export class Gateway {
     }
     return plans;
   }
+}
+
+function limiterKeepsToItself(): Promise<never> {
+  return Promise.reject(
+    new GatewayFailure("dependency_unreachable", "the limiter doesn't show its counters"),
+  );
 }
 
 function makeLimiter(config: GatewayConfig, store: RedisStore | undefined): Limiter {

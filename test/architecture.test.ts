@@ -91,8 +91,21 @@ describe("the check finds", () => {
     ],
     ["a second importer of pino", { "telemetry/new.ts": 'import pino from "pino";' }, /telemetry\/log/],
     ["yaml outside the configuration", { "routing/new.ts": 'import { parse } from "yaml";' }, /only config/],
-    ["Hono outside the edge", { "pipeline/new.ts": 'import { Hono } from "hono/tiny";' }, /only http/],
-    ["Hono's adapter outside the edge", { "gateway.ts": 'import "@hono/node-server/x";' }, /only http/],
+    [
+      "Hono outside the two servers",
+      { "pipeline/new.ts": 'import { Hono } from "hono/tiny";' },
+      /only http\/ and admin\//,
+    ],
+    [
+      "Hono's adapter outside the two servers",
+      { "gateway.ts": 'import "@hono/node-server/x";' },
+      /only http\/ and admin\//,
+    ],
+    [
+      "a second importer of prom-client",
+      { "admin/new.ts": 'import { Registry } from "prom-client";' },
+      /telemetry\/metrics/,
+    ],
     ["commander outside the commands", { "gateway.ts": 'import { x } from "commander";' }, /only cli/],
     [
       "a cycle of three files, type imports included",

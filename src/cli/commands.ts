@@ -21,8 +21,28 @@ const program = new Command("gatewarden")
   .exitOverride()
   .showHelpAfterError("(see gatewarden --help)");
 
-function command(name: string, description: string): Command {
-  return program
+const limits = program.command("limits").description("ask a running gateway what its limits count");
+
+const IDENTITY = "KIND:VALUE (user, key, ip, org, header, claim or route), or the key of a counter";
+
+const EXAMPLES = {
+  show: `
+Examples:
+  gatewarden limits show                           every limit and what it decided
+  gatewarden limits show --key user:alice          what alice has used
+  gatewarden limits show --key ip:203.0.113.7 --format json`,
+  reset: `
+Example:
+  gatewarden limits reset --key user:alice         alice starts anew`,
+};
+
+/** A command below `limits`. */
+function limitsCommand(name: string, description: string): Command {
+  return command(name, description, limits).addOption(formatOption("text", "json"));
+}
+
+function command(name: string, description: string, parent = program): Command {
+  return parent
     .command(name)
     .description(description)
     .option("-c, --config <file>", "configuration file", "gateway.yaml");
@@ -48,6 +68,19 @@ command("routes", "list every route with its guard and limits")
   .action(async (options) => {
     process.exitCode = await (await import("./routes.ts")).routes(options);
   });
+limitsCommand("show", "list the limits, or the counters of one identity")
+  .option("--key <identity>", IDENTITY)
+  .addHelpText("after", EXAMPLES.show)
+  .action(async (options) => {
+    process.exitCode = await (await import("./limits.ts")).limitsShow(options);
+  });
+limitsCommand("reset", "empty the counters of one identity")
+  .requiredOption("--key <identity>", IDENTITY)
+  .addHelpText("after", EXAMPLES.reset)
+  .action(async (options) => {
+    process.exitCode = await (await import("./limits.ts")).limitsReset(options);
+  });
+
 command("healthcheck", "exit 0 when the gateway of this file is ready").action(async (options) => {
   process.exitCode = await (await import("./healthcheck.ts")).healthcheck(options);
 });

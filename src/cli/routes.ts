@@ -5,6 +5,7 @@ import type { GatewayConfig, RoutePolicy } from "../config/gateway-config.ts";
 import { inspectConfig } from "../config/load.ts";
 import type { LimitPolicy } from "../rate-limit/policy.ts";
 import type { RouteMatch } from "../routing/policy.ts";
+import { alignedTable } from "./table.ts";
 
 export interface RoutesOptions {
   /** Path of the file. */
@@ -117,14 +118,5 @@ function table(rows: readonly Row[], config: GatewayConfig): string {
     row.limits.length === 0 ? "none" : row.limits.join("; "),
     String(row.line),
   ]);
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...cells.map((line) => line[column]?.length ?? 0)),
-  );
-  const lines = [head, ...cells].map((line) =>
-    line
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
-  return `${lines.join("\n")}\n\n${config.routes.length} route${config.routes.length === 1 ? "" : "s"} in ${config.file}\n`;
+  return `${alignedTable(head, cells)}\n${config.routes.length} route${config.routes.length === 1 ? "" : "s"} in ${config.file}\n`;
 }

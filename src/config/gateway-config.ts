@@ -19,6 +19,13 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** The port for operators. */
+export interface AdminPolicy {
+  readonly listen: ListenAddress;
+  /** What requests have to carry; undefined on loopback only. */
+  readonly token: string | undefined;
+}
+
 export interface ServerLimits {
   readonly headersBytes: number;
   readonly headerCount: number;
@@ -88,6 +95,7 @@ export interface GatewayConfig {
   /** Path of the file as given. */
   readonly file: string;
   readonly listen: readonly ListenAddress[];
+  readonly admin: AdminPolicy | undefined;
   readonly health: { readonly live: string; readonly ready: string } | undefined;
   readonly trustedProxies: readonly AddressRange[];
   readonly limits: ServerLimits;

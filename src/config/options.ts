@@ -4,7 +4,7 @@ import * as z from "zod";
 import { authOption, credentialsOption } from "../authn/options.ts";
 import { ipsOption, requireOption, rolesOption, scopesOption } from "../authz/options.ts";
 import { DURATION, DURATION_HINT, SIZE, SIZE_HINT } from "../core/units.ts";
-import { NAME, NAME_HINT, notYet } from "../core/wording.ts";
+import { NAME, NAME_HINT, notYet, SECRET_FILE, VARIABLE } from "../core/wording.ts";
 import { limitOption } from "../rate-limit/options.ts";
 import { matchOption, methodsOption } from "../routing/options.ts";
 import { headersOption, timeoutsOption } from "../upstream/options.ts";
@@ -30,6 +30,26 @@ export const listenerOption = z.union([address, listener], LISTEN_HINT);
 export const listenOption = z
   .union([address, listener, z.array(listenerOption).min(1)], LISTEN_HINT)
   .describe("Addresses that the gateway listens on; 0.0.0.0:8080 unless said");
+
+export const adminShape = {
+  listen: address
+    .describe("host:port; 127.0.0.1:9090 unless said. Beyond loopback only with `token`")
+    .optional(),
+  token: z
+    .string()
+    .describe(
+      `Bearer token of at least 32 characters that every request has to carry, as ${VARIABLE} or ${SECRET_FILE}`,
+    )
+    .optional(),
+};
+
+/** `admin`: a loopback address, or a map. */
+export const adminOption = z
+  .union(
+    [address, z.strictObject(adminShape)],
+    "expected an address such as 127.0.0.1:9090, or a map with `listen`",
+  )
+  .describe("Port for operators: health, metrics and the admin API. Off without this section");
 
 export const healthOption = z
   .union(
@@ -181,13 +201,4 @@ export const routeShape = {
 export const nameKey = z.string().regex(NAME, NAME_HINT);
 
 /** Sections that are documented and come later. */
-export const LATER_SECTIONS = [
-  "admin",
-  "workers",
-  "store",
-  "tiers",
-  "tokens",
-  "oidc",
-  "events",
-  "tests",
-] as const;
+export const LATER_SECTIONS = ["workers", "store", "tiers", "tokens", "oidc", "events", "tests"] as const;

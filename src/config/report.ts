@@ -32,6 +32,7 @@ export type DiagnosticCode =
   | "duplicate_value"
   | "unknown_reference"
   | "inheritance_cycle"
+  | "admin_open"
   | "route_unguarded"
   | "route_overlap"
   | "route_shadowed"

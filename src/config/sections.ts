@@ -8,6 +8,7 @@ import { notYet } from "../core/wording.ts";
 import { logsOption } from "../telemetry/options.ts";
 import { upstreamShape } from "../upstream/options.ts";
 import {
+  adminOption,
   apiKeyHeadersOption,
   corsOption,
   defaultsShape,
@@ -36,6 +37,7 @@ export const FORMAT_VERSION = 1;
 export const sections = {
   version: z.literal(FORMAT_VERSION).describe("Version of the file format").optional(),
   listen: listenOption.optional(),
+  admin: adminOption.optional(),
   health: healthOption.optional(),
   trustedProxies: trustedProxiesOption.optional(),
   limits: z.strictObject(limitsShape).describe("Bounds of requests and connections").optional(),

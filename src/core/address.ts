@@ -152,6 +152,14 @@ export function clientAddress(
   return client;
 }
 
+/** Whether `host`, a name or a bare address, is this machine seen from itself: 127.0.0.0/8, ::1 or localhost. */
+export function isLoopback(host: string): boolean {
+  if (host.toLowerCase() === "localhost") return true;
+  const bytes = parseAddress(host);
+  if (bytes === undefined) return false;
+  return bytes.length === 4 ? bytes[0] === 127 : formatAddress(bytes) === "0:0:0:0:0:0:0:1";
+}
+
 /** The one spelling of `address`, or the text itself when it isn't one. */
 export function canonicalAddress(address: string): string {
   const bytes = parseAddress(address);

@@ -47,6 +47,7 @@ export const DENIALS = {
   role_insufficient: { status: 403, grpc: 7, title: "A required role is missing" },
   requirement_failed: { status: 403, grpc: 7, title: "The caller does not meet this route's requirement" },
   address_denied: { status: 403, grpc: 7, title: "This address may not call this route" },
+  csrf_rejected: { status: 403, grpc: 7, title: "Web pages may not call this" },
   route_not_found: { status: 404, grpc: 12, title: "No such route" },
   method_not_allowed: { status: 405, grpc: 12, title: "The method is not allowed here" },
   request_timeout: { status: 408, grpc: 4, title: "The request took too long to arrive", closes: true },

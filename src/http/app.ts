@@ -4,15 +4,9 @@
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { Hono } from "hono";
+import { LIVE, type Readiness, readyAnswer } from "../core/health.ts";
 import type { EdgeState } from "./edge-state.ts";
 import { Run } from "./run.ts";
-
-/** What readiness depends on right now. */
-export interface Readiness {
-  readonly ready: boolean;
-  /** Stable words for what is missing or degraded; nothing that a stranger shouldn't read. */
-  readonly notes: readonly string[];
-}
 
 export interface AppOptions {
   readonly health: { readonly live: string; readonly ready: string } | undefined;
@@ -24,11 +18,10 @@ export interface AppOptions {
 export function createApp(options: AppOptions): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
   if (options.health !== undefined) {
-    app.get(options.health.live, (context) => context.json({ status: "ok" }, 200, NO_STORE));
+    app.get(options.health.live, (context) => context.json(LIVE.body, LIVE.status, NO_STORE));
     app.get(options.health.ready, (context) => {
-      const { ready, notes } = options.readiness();
-      const body = { status: ready ? "ready" : "not_ready", ...(notes.length === 0 ? {} : { notes }) };
-      return context.json(body, ready ? 200 : 503, NO_STORE);
+      const { status, body } = readyAnswer(options.readiness());
+      return context.json(body, status, NO_STORE);
     });
   }
   app.all("*", (context) => {

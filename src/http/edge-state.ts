@@ -137,13 +137,7 @@ export class EdgeState {
 
   /** A defect of the gateway itself: the kind and place of the error, never its message, which may hold request data. */
   logDefect(error: unknown, id: string): void {
-    const stack = error instanceof Error ? (error.stack ?? "") : "";
-    const place = /\n\s+at ([^\n]+)/.exec(stack)?.[1] ?? "unknown";
-    this.log.system("error", "defect", {
-      requestId: id,
-      error: error instanceof Error ? error.name : typeof error,
-      place,
-    });
+    this.log.defect(error, { requestId: id });
   }
 
   /** The upstream was to tell what a request cost, and what it told is no whole number. */

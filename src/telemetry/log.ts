@@ -45,6 +45,12 @@ export interface DecisionRecord {
   readonly wouldRefuse?: readonly string[] | undefined;
 }
 
+/** One act of an operator. */
+export interface AuditRecord {
+  readonly event: "limits_reset";
+  readonly counters: number;
+}
+
 export interface LogOptions {
   readonly level: "debug" | "info" | "warn" | "error";
   /** Constant members of every line. */
@@ -56,6 +62,7 @@ export class GatewayLog {
   readonly #access: Logger;
   readonly #decision: Logger;
   readonly #system: Logger;
+  readonly #audit: Logger;
   readonly #sink: LineSink;
 
   constructor({ level, fields, sink }: LogOptions) {
@@ -68,9 +75,10 @@ export class GatewayLog {
       },
       sink,
     );
-    // Access and decision lines follow their own switches, whatever the level of the rest.
+    // Access, decision and audit lines follow their own switches or none, whatever the level of the rest.
     this.#access = root.child({ type: "access" }, { level: "info" });
     this.#decision = root.child({ type: "decision" }, { level: "info" });
+    this.#audit = root.child({ type: "audit" }, { level: "info" });
     this.#system = root.child({ type: "system" });
     this.#sink = sink;
   }
@@ -90,6 +98,21 @@ export class GatewayLog {
     facts: Readonly<Record<string, string | number | boolean>> = {},
   ): void {
     this.#system[level]({ event, ...facts });
+  }
+
+  /** What an operator did; always written. Never holds an identity. */
+  audit({ event, ...facts }: AuditRecord): void {
+    this.#audit.info({ event, ...facts });
+  }
+
+  /** A defect of the gateway itself: the kind and place of the error, never its message, which may hold request data. */
+  defect(error: unknown, facts: Readonly<Record<string, string>> = {}): void {
+    const stack = error instanceof Error ? (error.stack ?? "") : "";
+    this.system("error", "defect", {
+      ...facts,
+      error: error instanceof Error ? error.name : typeof error,
+      place: /\n\s+at ([^\n]+)/.exec(stack)?.[1] ?? "unknown",
+    });
   }
 
   /** An operational event as a line. */

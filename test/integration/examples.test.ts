@@ -217,6 +217,7 @@ function environment(text: string): Record<string, string> {
 function localised(text: string): string {
   return `listen: 127.0.0.1:0\n${text}`
     .replace(/(?<=\n)listen:.*(?:\n {2}- .*)*/, "")
+    .replace("127.0.0.1:9090", "127.0.0.1:0")
     .replace(/127\.0\.0\.1:9\d\d\d/g, upstream.url.slice("http://".length))
     .replaceAll("https://login.example.com/.well-known", `${login.issuer}/.well-known`)
     .replace(/https:\/\/login\.example\.com\/(?:realms\/staff)?|http:\/\/issuer\.internal/g, (url) =>

@@ -13,7 +13,11 @@ import { parseYaml } from "../../src/config/yaml-parse.ts";
 
 const FILE = fileURLToPath(new URL("../../config/examples/everything.yaml", import.meta.url));
 const SOURCE = readFileSync(FILE, "utf8");
-const ENV = { LEGACY_SECRET: "0123456789abcdef0123456789abcdef", PARTNER_KEY: "partner-key-0123456789" };
+const ENV = {
+  LEGACY_SECRET: "0123456789abcdef0123456789abcdef",
+  PARTNER_KEY: "partner-key-0123456789",
+  ADMIN_TOKEN: "admin-token-0123456789abcdef0123456789",
+};
 
 // Below these keys the user chooses the names.
 const FREE = new Set([

@@ -166,5 +166,4 @@ export const LATER: Readonly<Record<string, readonly string[]>> = {
   "dynamic API keys": ["K06"],
   "hot reload": ["Y12", "Y13"],
   workers: ["X04"],
-  "admin port": ["A03"],
 };

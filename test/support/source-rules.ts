@@ -24,15 +24,16 @@ const FLOORS: Readonly<Record<string, number>> = {
   "index.ts": 6,
 };
 
-/** Packages that one place alone may import: a file, or a folder when it ends in a slash. */
-const SINGLE_IMPORTERS: Readonly<Record<string, string>> = {
+/** Packages that few places may import: a file, or a folder when it ends in a slash. */
+const SINGLE_IMPORTERS: Readonly<Record<string, string | readonly string[]>> = {
   jose: "authn/jwt/",
   ioredis: "store/redis.ts",
   "http-proxy-middleware": "upstream/upgrade-transport.ts",
   pino: "telemetry/log.ts",
   yaml: "config/",
-  hono: "http/",
-  "@hono/node-server": "http/",
+  "prom-client": "telemetry/metrics.ts",
+  hono: ["http/", "admin/"],
+  "@hono/node-server": ["http/", "admin/"],
   commander: "cli/",
 };
 
@@ -163,10 +164,11 @@ function layerFaults(path: string, { files, packages }: Imports, sources: Source
   if (path.endsWith(".d.ts")) return faults;
   for (const specifier of packages) {
     const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
-    const home = SINGLE_IMPORTERS[name];
+    const homes = [SINGLE_IMPORTERS[name] ?? []].flat();
+    const isHome = (home: string): boolean => (home.endsWith("/") ? path.startsWith(home) : path === home);
     if (room === "core") faults.push(`${path}: core imports ${specifier}`);
-    else if (home !== undefined && !(home.endsWith("/") ? path.startsWith(home) : path === home))
-      faults.push(`${path}: only ${home} may import ${name}`);
+    else if (homes.length > 0 && !homes.some(isHome))
+      faults.push(`${path}: only ${homes.join(" and ")} may import ${name}`);
   }
   return faults;
 }

@@ -35,6 +35,7 @@ const ENVIRONMENT = {
   BILLING_SECRET: "0123456789abcdef".repeat(4),
   LEGACY_SECRET: "fedcba9876543210".repeat(4),
   PARTNER_KEY: "a-key-of-another-system",
+  ADMIN_TOKEN: "0123456789abcdef".repeat(4),
 };
 
 async function errorsOf(yaml: string): Promise<string[]> {
@@ -129,6 +130,15 @@ describe("names in the documents", () => {
     const events = [...kinds, ...lines.map((match) => match[1] ?? "")];
     expect(events.length).toBeGreaterThan(12);
     expect(events.filter((event) => !page.includes(`\`${event}\``))).toEqual([]);
+  });
+
+  it("docs/OPERATIONS.md explains every metric, and no other", () => {
+    const names = (text: string): string[] => [
+      ...new Set([...text.matchAll(/\b(?:gateway|process)_[a-z_]*[a-z](?=["{` )[])/g)].map(([name]) => name)),
+    ];
+    const metrics = names(read("src/telemetry/metrics.ts"));
+    expect(metrics.length).toBeGreaterThan(6);
+    expect(names(read("docs/OPERATIONS.md")).sort()).toEqual(metrics.sort());
   });
 
   it("docs/OPERATIONS.md explains every note of readiness", () => {

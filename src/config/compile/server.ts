@@ -16,20 +16,27 @@ import {
 import { readFields, readValue } from "../read.ts";
 import type { Report } from "../report.ts";
 import type { Place } from "../tree.ts";
+import { compileAdmin } from "./admin.ts";
 import { checkRange, durationOf, keyAtOf, listEntries, partOf, rangeAt, sizeOf } from "./entries.ts";
+import { ADDRESS_HINT, parseListen } from "./listen-address.ts";
 import { compileRedis } from "./redis.ts";
 
 const MOST_TIMEOUT_MS = 24 * 3_600_000;
 
-type ServerConfig = Pick<GatewayConfig, "listen" | "trustedProxies" | "limits" | "drain" | "redis" | "logs">;
+type ServerConfig = Pick<
+  GatewayConfig,
+  "listen" | "admin" | "trustedProxies" | "limits" | "drain" | "redis" | "logs"
+>;
 
 /** The sections that no other section refers to. */
 export function compileServer(
   report: Report,
   place: (name: keyof ServerConfig) => Place | undefined,
 ): ServerConfig {
+  const listen = compileListen(report, place("listen"));
   return {
-    listen: compileListen(report, place("listen")),
+    listen,
+    admin: compileAdmin(report, place("admin"), { addresses: listen, place: place("listen") }),
     trustedProxies: compileTrustedProxies(report, place("trustedProxies")),
     limits: compileServerLimits(report, place("limits")),
     drain: compileDrain(report, place("drain")),
@@ -49,12 +56,7 @@ function compileListen(report: Report, place: Place | undefined): readonly Liste
     const { node, path } = one.node.kind === "map" ? addressBelow(one) : one;
     const parsed = parseListen(node.kind === "scalar" ? String(node.value) : "");
     if (parsed === undefined) {
-      report.add(
-        node.at,
-        path,
-        "value_invalid",
-        "expected host:port such as 0.0.0.0:8080, [::1]:8080 or :8080",
-      );
+      report.add(node.at, path, "value_invalid", ADDRESS_HINT);
       return [];
     }
     const key = `${parsed.host} ${parsed.port}`;
@@ -73,13 +75,6 @@ function addressBelow(place: Place): Place {
   const entry =
     place.node.kind === "map" ? place.node.entries.find((one) => one.key === "address") : undefined;
   return entry === undefined ? place : { node: entry.value, path: [...place.path, "address"] };
-}
-
-function parseListen(text: string): ListenAddress | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9.-]{0,253})):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) return undefined;
-  return { host: match[1] ?? (match[2] === "" ? "0.0.0.0" : (match[2] ?? "0.0.0.0")), port };
 }
 
 /** `health`. */

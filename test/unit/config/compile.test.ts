@@ -385,10 +385,71 @@ describe("the examples", () => {
         ? "redis://127.0.0.1:6379"
         : /URL|UPSTREAM/.test(variable)
           ? "http://127.0.0.1:9000"
-          : `${variable} `.repeat(16).trim();
+          : `${variable}-`.repeat(16);
     const env = Object.fromEntries(names.map((variable) => [variable, standIn(variable)]));
     const { config, diagnostics } = await inspectConfig(file, env);
     expect(diagnostics).toEqual([]);
     expect(config).toBeDefined();
+  });
+});
+
+describe("admin", () => {
+  const ADMIN_TOKEN = "admin-token-0123456789abcdef0123456789";
+  const LOCAL = { host: "127.0.0.1", port: 9090 };
+
+  test.each([
+    ["admin: 127.0.0.1:9090", LOCAL, undefined],
+    ['admin: "[::1]:9191"', { host: "::1", port: 9191 }, undefined],
+    ["admin: { listen: localhost:9090 }", { host: "localhost", port: 9090 }, undefined],
+    ["admin: {}", LOCAL, undefined],
+    ['admin: { token: "${ADMIN_TOKEN}" }', LOCAL, ADMIN_TOKEN],
+    ['admin: { listen: ":9090", token: "${ADMIN_TOKEN}" }', { host: "0.0.0.0", port: 9090 }, ADMIN_TOKEN],
+    ['admin: { token: "${file:token}" }', LOCAL, ADMIN_TOKEN],
+  ])("%s", async (yaml, listen, token) => {
+    const config = await load(`${yaml}\n${UP}${PUBLIC}`, {
+      env: { ADMIN_TOKEN },
+      files: { token: `${ADMIN_TOKEN}\n` },
+    });
+    expect(config.admin).toEqual({ listen, token });
+  });
+
+  test("is off unless it is there", async () => {
+    expect((await load(UP + PUBLIC)).admin).toBeUndefined();
+  });
+
+  test.each([
+    ["0.0.0.0:9090", "127.0.0.1:9090"],
+    ["127.0.0.1:9090", "localhost:9090"],
+    ['"[::]:9090"', "127.0.0.1:9090"],
+    ['"[::1]:9090"', '"[0:0::1]:9090"'],
+    ["0.0.0.0:9090", "127.7.7.7:9090"],
+  ])("can't be where the traffic port is: %s and %s", async (traffic, admin) => {
+    expect(said(await inspect(`listen: ${traffic}\nadmin: ${admin}\n${UP}${PUBLIC}`))).toEqual([
+      "2:8 conflict admin",
+    ]);
+  });
+
+  test("can't be at the default address of the traffic port", async () => {
+    expect(said(await inspect(`admin: 127.0.0.1:8080\n${UP}${PUBLIC}`))).toEqual(["1:8 conflict admin"]);
+  });
+
+  test.each([
+    ["0.0.0.0:9090", '"[::1]:9090"'],
+    ["127.0.0.1:9090", "127.0.0.2:9090"],
+    ["127.0.0.1:0", "127.0.0.1:0"],
+  ])("may be beside it: %s and %s", async (traffic, admin) => {
+    expect(said(await inspect(`listen: ${traffic}\nadmin: ${admin}\n${UP}${PUBLIC}`))).toEqual([]);
+  });
+
+  test.each([
+    "0.0.0.0",
+    "192.0.2.1",
+    '"[::]',
+    '"[2001:db8::1]',
+    "gateway.internal",
+    "128.0.0.1",
+  ])("needs a token at %s", async (host) => {
+    const address = `${host}:9090${host.startsWith('"') ? '"' : ""}`;
+    expect(said(await inspect(`admin: ${address}\n${UP}${PUBLIC}`))).toEqual(["1:8 admin_open admin"]);
   });
 });

@@ -5,6 +5,7 @@ import {
   clientAddress,
   formatAddress,
   inRanges,
+  isLoopback,
   limitUnit,
   parseAddress,
   parseRange,
@@ -115,6 +116,31 @@ describe("a range", () => {
   test("holds nothing that isn't an address", () => {
     expect(inRanges("unknown", ranges("0.0.0.0/0", "::/0"))).toBe(false);
   });
+});
+
+describe("loopback", () => {
+  test.each([
+    "localhost",
+    "LocalHost",
+    "127.0.0.1",
+    "127.255.255.254",
+    "::1",
+    "0:0:0:0:0:0:0:1",
+    "::ffff:127.0.0.1",
+  ])("is %s", (host) => expect(isLoopback(host)).toBe(true));
+
+  test.each([
+    "",
+    "localhost.",
+    "my.localhost",
+    "127.1",
+    "0.0.0.0",
+    "128.0.0.1",
+    "::",
+    "::2",
+    "[::1]",
+    "::ffff:128.0.0.1",
+  ])("isn't %j", (host) => expect(isLoopback(host)).toBe(false));
 });
 
 describe("limits count by", () => {

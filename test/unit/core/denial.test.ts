@@ -15,6 +15,7 @@ const PROMISED: Readonly<Record<DenialCode, readonly [status: number, grpc: numb
   role_insufficient: [403, 7],
   requirement_failed: [403, 7],
   address_denied: [403, 7],
+  csrf_rejected: [403, 7],
   route_not_found: [404, 12],
   method_not_allowed: [405, 12],
   request_timeout: [408, 4],

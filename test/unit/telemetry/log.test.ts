@@ -92,12 +92,26 @@ describe("the log", () => {
       (log) => {
         log.access(ACCESS);
         log.decision(DECISION);
+        log.audit({ event: "limits_reset", counters: 2 });
         log.system("info", "quiet");
         log.system("error", "loud");
       },
       { level: "error" },
     );
-    expect(written.map(({ type, event }) => event ?? type)).toEqual(["access", "decision", "loud"]);
+    expect(written.map(({ type, event }) => event ?? type)).toEqual([
+      "access",
+      "decision",
+      "limits_reset",
+      "loud",
+    ]);
+    expect(written[2]).toMatchObject({ level: "info", type: "audit", counters: 2 });
+  });
+
+  test("tells the kind and place of a defect, never its message", async () => {
+    const [line] = await lines((log) => log.defect(new TypeError("of user alice"), { requestId: "r1" }));
+    expect(line).toMatchObject({ level: "error", event: "defect", error: "TypeError", requestId: "r1" });
+    expect(line?.place).toContain("log.test.ts");
+    expect(JSON.stringify(line)).not.toContain("alice");
   });
 
   test("writes good news as information and the rest as warnings", async () => {

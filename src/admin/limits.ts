@@ -1,0 +1,82 @@
+// The limits of the file as the admin API tells them, with what they decided so far.
+
+import type { RoutePolicy } from "../config/gateway-config.ts";
+import { isTiered, type LimitSubject, type RouteLimit } from "../rate-limit/policy.ts";
+import type { LimitStats } from "../telemetry/metrics.ts";
+
+/** One rate of a limit; a limit by tiers has several. */
+export interface RateEntry {
+  readonly tier?: string;
+  /** Undefined for a tier without a limit. */
+  readonly units?: number;
+  readonly windowSeconds?: number;
+}
+
+/** One limit of one route. */
+export interface LimitEntry {
+  readonly route: string;
+  readonly limit: string;
+  readonly rates: readonly RateEntry[];
+  readonly per: string;
+  readonly cost: number;
+  readonly algorithm: string;
+  readonly sync: string;
+  readonly onStoreFailure: string;
+  readonly observe: boolean;
+  readonly decisions: {
+    readonly admitted: number;
+    readonly refused: number;
+    readonly unavailable: number;
+    readonly wouldRefuse: number;
+  };
+}
+
+/** Every limit of `routes`, in the order of the file. */
+export function limitEntries(
+  routes: readonly RoutePolicy[],
+  stats: Iterable<LimitStats>,
+): readonly LimitEntry[] {
+  const byLimit = new Map([...stats].map((one) => [keyOf(one.route, one.limit), one]));
+  return routes.flatMap((route) =>
+    route.limits.map((limit: RouteLimit) =>
+      entry(route.name, limit, byLimit.get(keyOf(route.name, limit.name))),
+    ),
+  );
+}
+
+function keyOf(route: string, limit: string): string {
+  return JSON.stringify([route, limit]);
+}
+
+function entry(route: string, limit: RouteLimit, stats: LimitStats | undefined): LimitEntry {
+  return {
+    route,
+    limit: limit.name,
+    rates: ratesOf(limit),
+    per: perOf(limit.subject),
+    cost: limit.cost,
+    algorithm: limit.algorithm ?? "slidingWindow",
+    sync: limit.sync ?? "exact",
+    onStoreFailure: limit.onStoreFailure,
+    observe: limit.observe ?? false,
+    decisions: {
+      admitted: stats?.admitted ?? 0,
+      refused: stats?.refused ?? 0,
+      unavailable: stats?.unavailable ?? 0,
+      wouldRefuse: stats?.wouldRefuse ?? 0,
+    },
+  };
+}
+
+function ratesOf(limit: RouteLimit): readonly RateEntry[] {
+  if (!isTiered(limit)) return [{ units: limit.limit, windowSeconds: limit.windowMs / 1_000 }];
+  return [...limit.tiers].map(([tier, rate]) =>
+    rate === undefined ? { tier } : { tier, units: rate.limit, windowSeconds: rate.windowMs / 1_000 },
+  );
+}
+
+/** A subject as the file writes it. */
+function perOf(subject: LimitSubject): string {
+  if (subject.by === "header") return `header:${subject.name}`;
+  return subject.by === "claim" ? `claim:${subject.path.join(".")}` : subject.by;
+}

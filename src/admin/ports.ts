@@ -1,0 +1,48 @@
+// What the admin port asks of the running gateway.
+
+import type { Readiness } from "../core/health.ts";
+import type { AuditRecord } from "../telemetry/log.ts";
+import type { MetricsSource } from "../telemetry/metrics.ts";
+
+/** The state of one counter. */
+export interface CounterState {
+  /** Name of the limit. */
+  readonly limit: string;
+  /** Undefined for a limit that several routes share. */
+  readonly route?: string | undefined;
+  /** The counter's own key: holds a hash, never the identity. */
+  readonly key: string;
+  readonly algorithm: string;
+  /** Units counted in the window that ends now. */
+  readonly used: number;
+  readonly remaining: number;
+  readonly limitUnits: number;
+  readonly windowSeconds: number;
+  /** Whole seconds until the whole limit is free again. */
+  readonly resetSeconds: number;
+  /** Where the numbers are from: this process, the shared store, or a part of the limit leased from it. */
+  readonly source: "memory" | "redis" | "lease";
+}
+
+/**
+ * The counters of one identity: `KIND:VALUE` such as `user:alice`, `user:ISSUER|alice`, `key:ci-bot`, `ip:203.0.113.7`,
+ * `org:acme`, `header:x-tenant=acme`, `claim:plan=pro` and `route:NAME`, or a counter's own key as `show` gave it.
+ */
+export interface CountersPort {
+  /**
+   * The counters that there are; undefined when `identity` is of no known form.
+   * @throws GatewayFailure `dependency_unreachable` when the shared store can't answer
+   */
+  show(identity: string): Promise<readonly CounterState[] | undefined>;
+  /** Empties them, and tells how many there were. Otherwise as `show`. */
+  reset(identity: string): Promise<number | undefined>;
+}
+
+export interface AdminPorts {
+  readonly readiness: () => Readiness;
+  readonly metrics: MetricsSource;
+  readonly counters: CountersPort;
+  readonly audit: (act: AuditRecord) => void;
+  /** The gateway itself failed. */
+  readonly defect: (error: unknown) => void;
+}

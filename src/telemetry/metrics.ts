@@ -1,0 +1,179 @@
+// Metrics in the text format of Prometheus. The only file that knows prom-client: whoever counts does so in plain
+// numbers, which are read when they are asked for. Labels come from the file alone, so their number is bounded by it.
+
+import { readFileSync } from "node:fs";
+import { Counter, Gauge, Registry } from "prom-client";
+
+/** The decisions of one limit of one route since the start. */
+export interface LimitStats {
+  readonly route: string;
+  /** Name of the limit. */
+  readonly limit: string;
+  readonly admitted: number;
+  readonly refused: number;
+  /** The store could not answer and the limit says `deny`. */
+  readonly unavailable: number;
+  /** Refused by a limit that only observes. */
+  readonly wouldRefuse: number;
+  /** Its `onStoreFailure`. */
+  readonly mode: "local" | "deny" | "allow";
+}
+
+/** The shared store of the limits. */
+export interface StoreStats {
+  readonly name: string;
+  readonly up: boolean;
+  /** How often it failed since the start, by reason. */
+  readonly failures: ReadonlyMap<string, number>;
+}
+
+/** Where the numbers come from; asked at each scrape. */
+export interface MetricsSource {
+  limits(): Iterable<LimitStats>;
+  /** Whether each limit's `onStoreFailure` decides now. */
+  degraded(): boolean;
+  /** Counters in the memory of this process. */
+  counters(): number;
+  /** Undefined when nothing is shared. */
+  store(): StoreStats | undefined;
+  /** Bad credentials by what was done about them; absent when nobody counts them. */
+  failedCredentials?(): ReadonlyMap<string, number>;
+}
+
+/** The metrics of one gateway. */
+export class Metrics {
+  readonly #registry = new Registry();
+
+  constructor(source: MetricsSource) {
+    const registers = [this.#registry];
+    limitMetrics(source, registers);
+    storeMetrics(source, registers);
+    processMetrics(registers);
+    if (source.failedCredentials !== undefined) {
+      counter("gateway_failed_credentials_total", "Bad credentials", ["result"], registers, (add) => {
+        for (const [result, count] of source.failedCredentials?.() ?? []) add({ result }, count);
+      });
+    }
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** All metrics as they are now. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}
+
+type Registers = Registry[];
+type Add<L extends string> = (labels: Readonly<Record<L, string>>, value: number) => void;
+
+/** A counter whose values are counted elsewhere. */
+function counter<L extends string>(
+  name: string,
+  help: string,
+  labelNames: L[],
+  registers: Registers,
+  read: (add: Add<L>) => void,
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      read((labels, value) => this.inc(labels, value));
+    },
+  });
+}
+
+/** A gauge that is read elsewhere; `set` of the same labels again replaces the value. */
+function gauge<L extends string>(
+  name: string,
+  help: string,
+  labelNames: L[],
+  registers: Registers,
+  read: (set: Add<L>) => void,
+): void {
+  new Gauge({
+    name,
+    help,
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      read((labels, value) => this.set(labels, value));
+    },
+  });
+}
+
+function limitMetrics(source: MetricsSource, registers: Registers): void {
+  counter(
+    "gateway_ratelimit_decisions_total",
+    "Decisions of each limit",
+    ["route", "limit", "result"],
+    registers,
+    (add) => {
+      for (const { route, limit, admitted, refused, unavailable, wouldRefuse } of source.limits()) {
+        add({ route, limit, result: "admitted" }, admitted);
+        add({ route, limit, result: "refused" }, refused);
+        add({ route, limit, result: "unavailable" }, unavailable);
+        add({ route, limit, result: "would_refuse" }, wouldRefuse);
+      }
+    },
+  );
+  gauge(
+    "gateway_ratelimit_degraded",
+    "Whether a limit's onStoreFailure decides now",
+    ["limit", "mode"],
+    registers,
+    (set) => {
+      const degraded = source.degraded() ? 1 : 0;
+      for (const { limit, mode } of source.limits()) set({ limit, mode }, degraded);
+    },
+  );
+  gauge("gateway_ratelimit_counters", "Counters in the memory of this process", [], registers, (set) =>
+    set({}, source.counters()),
+  );
+}
+
+function storeMetrics(source: MetricsSource, registers: Registers): void {
+  gauge(
+    "gateway_ratelimit_backend_up",
+    "Whether the shared store of the limits answers",
+    ["store"],
+    registers,
+    (set) => {
+      const store = source.store();
+      if (store !== undefined) set({ store: store.name }, store.up ? 1 : 0);
+    },
+  );
+  counter(
+    "gateway_ratelimit_backend_errors_total",
+    "Failures of the shared store of the limits",
+    ["store", "reason"],
+    registers,
+    (add) => {
+      const store = source.store();
+      for (const [reason, count] of store?.failures ?? []) add({ store: store?.name ?? "", reason }, count);
+    },
+  );
+}
+
+function processMetrics(registers: Registers): void {
+  gauge("gateway_build_info", "The program, as labels; always 1", ["version", "node"], registers, (set) =>
+    set({ version: VERSION, node: process.version }, 1),
+  );
+  gauge("process_resident_memory_bytes", "Resident memory", [], registers, (set) =>
+    set({}, process.memoryUsage.rss()),
+  );
+}
+
+/** The version in the package's own manifest, which lies two folders up in a checkout and in the package alike. */
+const VERSION = ((): string => {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  const named = typeof manifest === "object" && manifest !== null && "version" in manifest;
+  return named ? String(manifest.version) : "unknown";
+})();

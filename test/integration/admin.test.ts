@@ -1,0 +1,134 @@
+// The admin port of a real gateway: its life from before the first request to after the last, and what its metrics say
+// about a store that comes and goes.
+
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, inject, test } from "vitest";
+import { startFaultProxy } from "../support/fault-proxy.ts";
+import { runCli, startGateway, type TestGateway } from "../support/gateway.ts";
+import { eventually, startUpstream, type TestUpstream } from "./upstream.ts";
+
+let gateway: TestGateway | undefined;
+let upstream: TestUpstream | undefined;
+afterEach(async () => {
+  await gateway?.kill();
+  await upstream?.stop();
+  gateway = undefined;
+  upstream = undefined;
+});
+
+function file(sections: string, to = "http://127.0.0.1:9"): string {
+  return `listen: 127.0.0.1:0
+upstreams: { app: ${to} }
+routes:
+  - { match: GET /a, to: app, public: true, limit: { rate: 5/min, per: ip, name: a, onStoreFailure: deny } }
+  - { match: GET /free, to: app, public: true }
+${sections}
+`;
+}
+
+function adminUrl(one: TestGateway): string {
+  const { address } = one.logs.find((line) => line.event === "admin_listening") ?? {};
+  return `http://${String(address)}`;
+}
+
+/** Values of metrics by series. */
+async function metricsOf(one: TestGateway): Promise<ReadonlyMap<string, number>> {
+  const text = await (await fetch(`${adminUrl(one)}/metrics`)).text();
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+  );
+}
+
+describe("the life of the admin port", () => {
+  test("begins before the traffic port's and goes on while requests are drained", async () => {
+    upstream = await startUpstream();
+    let finish = (): void => {};
+    upstream.handler = (_request, response) => {
+      finish = () => response.end("finished");
+    };
+    const one = await startGateway(file("admin: 127.0.0.1:0\ndrain: { timeout: 10s }", upstream.url));
+    gateway = one;
+    const events = one.logsOf("system").map((line) => line.event);
+    expect(events.indexOf("admin_listening")).toBeLessThan(events.indexOf("listening"));
+    const slow = fetch(`${one.url}/free`).then((response) => response.text());
+    await eventually("the request is under way", () => upstream?.openExchanges === 1);
+    const ended = one.signal("SIGTERM");
+    await one.waitForLog((line) => line.event === "draining");
+    const ready = await fetch(`${adminUrl(one)}/readyz`);
+    expect([ready.status, await ready.json()]).toEqual([503, { status: "not_ready", notes: ["draining"] }]);
+    expect((await metricsOf(one)).has("process_resident_memory_bytes")).toBe(true);
+    finish();
+    expect(await slow).toBe("finished");
+    // A scraper keeps its connection; that must not keep the gateway.
+    const before = performance.now();
+    expect(await ended).toBe(0);
+    expect(performance.now() - before).toBeLessThan(3_000);
+    await expect(fetch(`${adminUrl(one)}/healthz`)).rejects.toThrow();
+  });
+
+  test("doesn't begin on a port that is taken: nothing is served, and the message says which", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as AddressInfo;
+    const ended = await runCli(["start"], file(`admin: 127.0.0.1:${port}`));
+    other.close();
+    expect([ended.code, ended.stderr]).toEqual([
+      1,
+      `gatewarden: can't listen on 127.0.0.1:${port} (admin): EADDRINUSE\n`,
+    ]);
+    expect(ended.stdout).not.toContain('"listening"');
+  });
+
+  test("doesn't begin without the section", async () => {
+    gateway = await startGateway(file(""));
+    expect(gateway.logs.some((line) => line.event === "admin_listening")).toBe(false);
+  });
+});
+
+describe("the metrics of a gateway", () => {
+  test("A04 have the same series whatever callers send", async () => {
+    const one = await startGateway(file("admin: 127.0.0.1:0"));
+    gateway = one;
+    const before = [...(await metricsOf(one)).keys()];
+    for (let index = 0; index < 100; index++) {
+      const headers = { "X-User-Id": `user-${index}`, Authorization: `Bearer e.${index}` };
+      await (await fetch(`${one.url}/${index}?a=${index}`, { headers, method: `M${index}` })).arrayBuffer();
+      await (await fetch(`${one.url}/a?a=${index}`, { headers })).arrayBuffer();
+    }
+    expect([...(await metricsOf(one)).keys()]).toEqual(before);
+  });
+
+  test("say while the shared store is away, and which answer is in force", async () => {
+    const redis = new URL(inject("redisUrl"));
+    const proxy = await startFaultProxy({ host: redis.hostname, port: Number(redis.port) });
+    redis.host = `127.0.0.1:${proxy.port}`;
+    try {
+      const one = await startGateway(
+        file(`admin: 127.0.0.1:0\nredis: { url: "${redis.href}", prefix: "admin-${process.pid}" }`),
+      );
+      gateway = one;
+      const up = 'gateway_ratelimit_backend_up{store="redis"}';
+      const degraded = 'gateway_ratelimit_degraded{limit="a",mode="deny"}';
+      let metrics = await metricsOf(one);
+      expect([metrics.get(up), metrics.get(degraded)]).toEqual([1, 0]);
+      await proxy.set({ kind: "refuse" });
+      await one.waitForLog((line) => line.event === "store_unreachable");
+      metrics = await metricsOf(one);
+      expect([metrics.get(up), metrics.get(degraded)]).toEqual([0, 1]);
+      const failures = [...metrics].filter(([name]) =>
+        name.startsWith("gateway_ratelimit_backend_errors_total"),
+      );
+      expect(failures.reduce((sum, [, count]) => sum + count, 0)).toBeGreaterThan(0);
+      expect((await fetch(`${one.url}/a`)).status).toBe(503);
+      await proxy.set({ kind: "none" });
+      await one.waitForLog((line) => line.event === "store_recovered", 5_000);
+      metrics = await metricsOf(one);
+      expect([metrics.get(up), metrics.get(degraded)]).toEqual([1, 0]);
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
