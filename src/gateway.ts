@@ -11,7 +11,6 @@ import { grantsOf } from "./authz/roles.ts";
 import type { GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { GatewayEvent } from "./core/events.ts";
-import { GatewayFailure } from "./core/failure.ts";
 import type { Readiness } from "./core/health.ts";
 import { createApp, ownPaths } from "./http/app.ts";
 import { EdgeState } from "./http/edge-state.ts";
@@ -26,7 +25,7 @@ import { costFields, refusalLimits } from "./rate-limit/policy.ts";
 import { RouteTable } from "./routing/table.ts";
 import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
-import type { LimitStats, MetricsSource } from "./telemetry/metrics.ts";
+import type { MetricsSource } from "./telemetry/metrics.ts";
 import { LineSink, standardOutput } from "./telemetry/sink.ts";
 import { RequestFieldRules } from "./upstream/field-rules.ts";
 import { HttpTransport } from "./upstream/http-transport.ts";
@@ -181,7 +180,7 @@ export class Gateway {
       routes,
       readiness: () => this.readiness(),
       metrics: this.#metricsSource(),
-      counters: { show: limiterKeepsToItself, reset: limiterKeepsToItself },
+      counters: { show: (who) => this.#limiter.show(who), reset: (who) => this.#limiter.reset(who) },
       audit: (act) => this.log.audit(act),
       defect: (error) => this.log.defect(error),
       listenerError: (code) => this.log.system("error", "listener_error", { code, port: "admin" }),
@@ -191,17 +190,11 @@ export class Gateway {
   }
 
   #metricsSource(): MetricsSource {
-    const limits = this.#config.routes.flatMap((route) =>
-      route.limits.map((limit): LimitStats => {
-        const none = { admitted: 0, refused: 0, unavailable: 0, wouldRefuse: 0 };
-        return { route: route.name, limit: limit.name, mode: limit.onStoreFailure, ...none };
-      }),
-    );
     const store = this.#store;
     return {
-      limits: () => limits,
-      degraded: () => store?.reachable === false,
-      counters: () => 0,
+      limits: () => this.#limiter.stats(),
+      degraded: () => this.#limiter.degraded,
+      counters: () => this.#limiter.size,
       store: () => store && { name: "redis", up: store.reachable, failures: this.#losses },
     };
   }
@@ -295,12 +288,6 @@ export class Gateway {
     }
     return plans;
   }
-}
-
-function limiterKeepsToItself(): Promise<never> {
-  return Promise.reject(
-    new GatewayFailure("dependency_unreachable", "the limiter doesn't show its counters"),
-  );
 }
 
 function makeLimiter(config: GatewayConfig, store: RedisStore | undefined): Limiter {

@@ -1,7 +1,7 @@
 // The limits of the file as the admin API tells them, with what they decided so far.
 
 import type { RoutePolicy } from "../config/gateway-config.ts";
-import { isTiered, type LimitSubject, type RouteLimit } from "../rate-limit/policy.ts";
+import { type FileLimit, isTiered, type LimitSubject } from "../rate-limit/policy.ts";
 import type { LimitStats } from "../telemetry/metrics.ts";
 
 /** One rate of a limit; a limit by tiers has several. */
@@ -38,7 +38,7 @@ export function limitEntries(
 ): readonly LimitEntry[] {
   const byLimit = new Map([...stats].map((one) => [keyOf(one.route, one.limit), one]));
   return routes.flatMap((route) =>
-    route.limits.map((limit: RouteLimit) =>
+    route.limits.map((limit: FileLimit) =>
       entry(route.name, limit, byLimit.get(keyOf(route.name, limit.name))),
     ),
   );
@@ -48,7 +48,7 @@ function keyOf(route: string, limit: string): string {
   return JSON.stringify([route, limit]);
 }
 
-function entry(route: string, limit: RouteLimit, stats: LimitStats | undefined): LimitEntry {
+function entry(route: string, limit: FileLimit, stats: LimitStats | undefined): LimitEntry {
   return {
     route,
     limit: limit.name,
@@ -68,7 +68,7 @@ function entry(route: string, limit: RouteLimit, stats: LimitStats | undefined):
   };
 }
 
-function ratesOf(limit: RouteLimit): readonly RateEntry[] {
+function ratesOf(limit: FileLimit): readonly RateEntry[] {
   if (!isTiered(limit)) return [{ units: limit.limit, windowSeconds: limit.windowMs / 1_000 }];
   return [...limit.tiers].map(([tier, rate]) =>
     rate === undefined ? { tier } : { tier, units: rate.limit, windowSeconds: rate.windowMs / 1_000 },

@@ -5,7 +5,7 @@ import { counterName, type KeyOf, keyMaker } from "./identity.ts";
 import type { LimitOutcome, LimitResult } from "./outcome.ts";
 import type { LimitPolicy } from "./policy.ts";
 import { LEASED_FLAG, MODE, OBSERVED_FLAG } from "./script.ts";
-import { LimitStats } from "./stats.ts";
+import type { LimitStats } from "./stats.ts";
 
 // A lease lasts for this part of the window, within these bounds: the shorter, the less is withheld from others.
 const LEASES_PER_WINDOW = 50;
@@ -40,8 +40,8 @@ export interface BoundLimits {
   readonly args: readonly string[];
 }
 
-/** Binds one limit of the route called `route`; its counters' keys start with `prefix`. */
-export function bindLimit(prefix: string, policy: LimitPolicy, route: string): BoundLimit {
+/** Binds one limit; its counters' keys start with `prefix`, and what it decides is noted in `stats`. */
+export function bindLimit(prefix: string, policy: LimitPolicy, stats: LimitStats): BoundLimit {
   const measure = measureOf(policy);
   const counters = counterName(prefix, policy);
   const leased = policy.sync === "leased";
@@ -58,7 +58,7 @@ export function bindLimit(prefix: string, policy: LimitPolicy, route: string): B
     enforced,
     leaseMicros: Math.min(LONGEST_LEASE_MICROS, Math.max(SHORTEST_LEASE_MICROS, lease)),
     args: [flags, measure.cap, first, second, policy.cost].map(String),
-    stats: new LimitStats(route, policy),
+    stats,
   };
 }
 

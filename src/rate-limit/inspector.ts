@@ -1,6 +1,7 @@
 // Looks counters up for people: from the name of a caller to the counters that his requests are counted on.
 
 import { limitUnit } from "../core/address.ts";
+import { GatewayFailure } from "../core/failure.ts";
 import type { BoundLimit } from "./bound-limit.ts";
 import { counterKey, identity, ROUTE_IDENTITY } from "./identity.ts";
 import type { KnownCounters } from "./known-counters.ts";
@@ -72,17 +73,23 @@ export class Inspector {
     return states.filter((state) => state !== undefined && state.used > 0) as CounterState[];
   }
 
-  /** Forgets them; how many there were. */
+  /**
+   * Forgets them; how many there were.
+   * @throws GatewayFailure `dependency_unreachable` when the shared store gives no answer: nothing was forgotten then
+   */
   async reset(who: string): Promise<number | undefined> {
     const shown = await this.show(who);
     if (shown === undefined) return undefined;
     const keys = new Set(shown.map(({ key }) => key));
     const held = (this.#candidates(who) ?? []).filter(({ key }) => keys.has(key));
+    if (this.#shared !== undefined) {
+      const forgotten = this.#shared.calls.available && (await this.#shared.exact.forget(held));
+      if (!forgotten) throw new GatewayFailure("dependency_unreachable", "the shared store can't be reached");
+    }
     for (const { key } of held) {
       this.#local.forget(key);
       this.#shared?.known.forget(key);
     }
-    if (this.#shared?.calls.available === true) await this.#shared.exact.forget(held);
     return held.length;
   }
 

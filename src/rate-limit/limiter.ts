@@ -14,11 +14,11 @@ import { LocalCounters } from "./local-counters.ts";
 import { MemoryStore } from "./memory-store.ts";
 import type { LaterCost, LimitResult } from "./outcome.ts";
 import { LimitPlan } from "./plan.ts";
-import type { LimitPolicy, RouteLimit } from "./policy.ts";
+import type { KeyedLimits, LimitPolicy, RouteLimit } from "./policy.ts";
 import { type Comeback, tellStore } from "./recovery.ts";
 import { ScriptCalls, type ScriptPort } from "./script-calls.ts";
 import { SharedCounters } from "./shared-counters.ts";
-import type { LimitStats } from "./stats.ts";
+import { LimitStats } from "./stats.ts";
 
 export type { LimitInput } from "./identity.ts";
 export type { CounterState } from "./inspector.ts";
@@ -59,6 +59,8 @@ export class Limiter {
   readonly #instances: () => number;
   readonly #plans = new WeakMap<readonly RouteLimit[], LimitPlan>();
   readonly #named: LimitPlan[] = [];
+  readonly #ofKeys = new Map<KeyedLimits, ReadonlyMap<string, readonly BoundLimit[]>>();
+  readonly #stats = new Map<string, LimitStats>();
   readonly #inspector: Inspector;
   // When the shared counters were first missed; undefined while they answer.
   #lostAt: number | undefined;
@@ -92,10 +94,7 @@ export class Limiter {
    * before the first request.
    */
   register(limits: readonly RouteLimit[], route: string): void {
-    if (this.#plans.has(limits)) return;
-    const plan = new LimitPlan(this.#prefix, limits, route);
-    this.#plans.set(limits, plan);
-    this.#named.push(plan);
+    if (!this.#plans.has(limits)) this.#named.push(this.#makePlan(limits, route));
   }
 
   /**
@@ -130,7 +129,7 @@ export class Limiter {
    * there are in the window, of all instances as far as the store answers.
    */
   tally(policy: LimitPolicy): (who: string) => Awaitable<number> {
-    const limit = bindLimit(this.#prefix, policy, "");
+    const limit = bindLimit(this.#prefix, policy, new LimitStats("", policy));
     return (who) => this.#charge(limit, counterKey(limit.counters, who), 1);
   }
 
@@ -162,7 +161,7 @@ export class Limiter {
 
   /** What each limit decided so far. */
   *stats(): Generator<LimitStats> {
-    for (const { stats } of this.#limits()) yield stats;
+    yield* this.#stats.values();
   }
 
   /** Tells the store, which has just come back, what it may have missed; rejects when it is lost again meanwhile. */
@@ -180,6 +179,7 @@ export class Limiter {
 
   *#limits(): Generator<BoundLimit> {
     for (const plan of this.#named) yield* plan.all;
+    for (const bound of this.#ofKeys.values()) for (const list of bound.values()) yield* list;
   }
 
   /** Counts `units` whether or not there is room; how many count then. */
@@ -211,12 +211,39 @@ export class Limiter {
   }
 
   #planOf(limits: readonly RouteLimit[]): LimitPlan {
-    let plan = this.#plans.get(limits);
-    if (plan === undefined) {
-      plan = new LimitPlan(this.#prefix, limits, "");
-      this.#plans.set(limits, plan);
-    }
+    return this.#plans.get(limits) ?? this.#makePlan(limits, "");
+  }
+
+  #makePlan(limits: readonly RouteLimit[], route: string): LimitPlan {
+    const plan = new LimitPlan(limits, {
+      bind: (policy) => bindLimit(this.#prefix, policy, this.#statsOf(route, policy)),
+      bindKeys: (ofKeys) => this.#bindKeys(ofKeys),
+    });
+    this.#plans.set(limits, plan);
     return plan;
+  }
+
+  #bindKeys(ofKeys: KeyedLimits): ReadonlyMap<string, readonly BoundLimit[]> {
+    const known = this.#ofKeys.get(ofKeys);
+    if (known !== undefined) return known;
+    const bound = new Map<string, readonly BoundLimit[]>();
+    for (const [key, policies] of ofKeys.byKey) {
+      const list = policies.map((policy) => bindLimit(this.#prefix, policy, this.#statsOf("", policy)));
+      bound.set(key, list);
+    }
+    this.#ofKeys.set(ofKeys, bound);
+    return bound;
+  }
+
+  /** The counts of one limit of one route, whatever the tier. */
+  #statsOf(route: string, policy: LimitPolicy): LimitStats {
+    const name = JSON.stringify([route, policy.name]);
+    let stats = this.#stats.get(name);
+    if (stats === undefined) {
+      stats = new LimitStats(route, policy);
+      this.#stats.set(name, stats);
+    }
+    return stats;
   }
 
   /** Steady time in whole microseconds. */

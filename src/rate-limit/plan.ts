@@ -1,22 +1,31 @@
 // The limits of a route before it is known who calls, and which of them concern a caller.
 
 import type { Principal } from "../core/principal.ts";
-import { type BoundLimit, type BoundLimits, bindLimit, joinLimits } from "./bound-limit.ts";
+import { type BoundLimit, type BoundLimits, joinLimits } from "./bound-limit.ts";
 import {
   GUEST_TIER,
   isKeyed,
   isTiered,
   type KeyedLimits,
+  type LimitPolicy,
   type RouteLimit,
   type TieredLimit,
   USER_TIER,
 } from "./policy.ts";
 
+/** Makes limits ready for the hot path. */
+export interface Binder {
+  /** A limit of the route itself. */
+  bind(policy: LimitPolicy): BoundLimit;
+  /** Limits of API keys, which all routes share: bound once for all of them. */
+  bindKeys(limits: KeyedLimits): ReadonlyMap<string, readonly BoundLimit[]>;
+}
+
 type Choice = (principal: Principal | undefined) => readonly BoundLimit[];
 
 /** Binds a route's limits once, and picks those of a caller by a look-up. */
 export class LimitPlan {
-  /** Every limit that could concern somebody. */
+  /** Every limit of the route that could concern somebody; those of keys are not among them. */
   readonly all: readonly BoundLimit[];
   readonly #fixed: BoundLimits | undefined;
   readonly #choices: readonly Choice[];
@@ -26,20 +35,21 @@ export class LimitPlan {
   // One entry for each tier and key of the file at most.
   readonly #chosen = new Map<string, BoundLimits>();
 
-  constructor(prefix: string, limits: readonly RouteLimit[], route: string) {
+  constructor(limits: readonly RouteLimit[], binder: Binder) {
     const all: BoundLimit[] = [];
     const tiers = new Set<string>();
     const keys = new Set<string>();
     this.#choices = limits.map((limit): Choice => {
       if (isKeyed(limit)) {
         for (const key of limit.byKey.keys()) keys.add(key);
-        return keyedChoice(prefix, limit, route, all);
+        const bound = binder.bindKeys(limit);
+        return (principal) => bound.get(principal?.keyId ?? "") ?? [];
       }
       if (isTiered(limit)) {
         for (const tier of limit.tiers.keys()) tiers.add(tier);
-        return tieredChoice(prefix, limit, route, all);
+        return tieredChoice(limit, binder, all);
       }
-      const bound = bindLimit(prefix, limit, route);
+      const bound = binder.bind(limit);
       all.push(bound);
       return () => [bound];
     });
@@ -69,25 +79,10 @@ export class LimitPlan {
   }
 }
 
-function keyedChoice(prefix: string, { byKey }: KeyedLimits, route: string, all: BoundLimit[]): Choice {
-  const bound = new Map<string, readonly BoundLimit[]>();
-  for (const [key, policies] of byKey) {
-    const list = policies.map((policy) => bindLimit(prefix, policy, route));
-    all.push(...list);
-    bound.set(key, list);
-  }
-  return (principal) => (principal?.keyId === undefined ? undefined : bound.get(principal.keyId)) ?? [];
-}
-
-function tieredChoice(
-  prefix: string,
-  { tiers, ...traits }: TieredLimit,
-  route: string,
-  all: BoundLimit[],
-): Choice {
+function tieredChoice({ tiers, ...traits }: TieredLimit, binder: Binder, all: BoundLimit[]): Choice {
   const bound = new Map<string, readonly BoundLimit[]>();
   for (const [tier, rate] of tiers) {
-    const list = rate === undefined ? [] : [bindLimit(prefix, { ...traits, ...rate }, route)];
+    const list = rate === undefined ? [] : [binder.bind({ ...traits, ...rate })];
     all.push(...list);
     bound.set(tier, list);
   }

@@ -69,8 +69,11 @@ export interface KeyedLimits {
   readonly byKey: ReadonlyMap<string, readonly LimitPolicy[]>;
 }
 
+/** A limit as the file gives it to a route. */
+export type FileLimit = LimitPolicy | TieredLimit;
+
 /** A limit of a route before it is known who calls. */
-export type RouteLimit = LimitPolicy | TieredLimit | KeyedLimits;
+export type RouteLimit = FileLimit | KeyedLimits;
 
 export function isTiered(limit: RouteLimit): limit is TieredLimit {
   return "tiers" in limit;
