@@ -19,6 +19,7 @@ import { CORS_FIELDS } from "./pipeline/cors.ts";
 import type { Policy } from "./pipeline/decide.ts";
 import type { CompiledRoute } from "./pipeline/decision.ts";
 import { Limiter, SLIDING_WINDOW_SCRIPT } from "./rate-limit/limiter.ts";
+import { isTiered, type LimitPolicy } from "./rate-limit/policy.ts";
 import { RouteTable } from "./routing/table.ts";
 import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
@@ -253,7 +254,9 @@ function compileRoute(
   apiKeys: Authenticator,
 ): CompiledRoute {
   const alternatives = joinIssuers(route.auth, verifier, apiKeys);
-  const addressLimits = route.limits.filter(({ subject }) => subject.by === "ip" || subject.by === "route");
+  // Limits by tier wait for the caller to be known.
+  const limits = route.limits.filter((limit): limit is LimitPolicy => !isTiered(limit));
+  const addressLimits = limits.filter(({ subject }) => subject.by === "ip" || subject.by === "route");
   return {
     name: route.name,
     line: route.line,
@@ -267,9 +270,8 @@ function compileRoute(
     credentialKinds: new Set(alternatives.flat().map(({ kind }) => kind)),
     authz: route.authz,
     ips: route.ips,
-    limits: route.limits,
-    refusalLimits:
-      addressLimits.length > 0 ? addressLimits : route.limits.map((limit) => ({ ...limit, cost: 0 })),
+    limits,
+    refusalLimits: addressLimits.length > 0 ? addressLimits : limits.map((limit) => ({ ...limit, cost: 0 })),
     cors:
       route.cors === undefined
         ? undefined

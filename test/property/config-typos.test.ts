@@ -19,6 +19,8 @@ const ENV = { LEGACY_SECRET: "0123456789abcdef0123456789abcdef", PARTNER_KEY: "p
 const FREE = new Set([
   "issuers",
   "roles",
+  "tiers",
+  "tier",
   "upstreams",
   "headers",
   "query",
