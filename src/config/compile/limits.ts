@@ -1,11 +1,12 @@
 // Compiles `limit`, `globalLimit` and `limits` of keys: from the short form or a map to a limit without its name.
 
 import type * as z from "zod";
-import { parseRate } from "../../core/units.ts";
+import { parseRate, type Rate } from "../../core/units.ts";
 import {
   costField,
   type LimitValue,
   limitObject,
+  type ParsedLimit,
   parseLimitText,
   parseSubject,
   TIER_WORD,
@@ -16,6 +17,7 @@ import type {
   LimitSubject,
   LimitTraits,
   TieredLimit,
+  TierRate,
 } from "../../rate-limit/policy.ts";
 import type { Field } from "../read.ts";
 import type { Report } from "../report.ts";
@@ -45,9 +47,9 @@ export interface PlacedLimit {
 
 type LimitMap = z.output<typeof limitObject>;
 
-/** A limit as it was written, in either form. `rate` is text of a valid form, or `tier`. */
+/** A limit as it was written, in either form. */
 interface Wanted extends Omit<LimitMap, "rate" | "tier"> {
-  readonly rate: string | undefined;
+  readonly rate: ParsedLimit["rate"] | undefined;
   readonly tier: LimitMap["tier"];
   /** The place of one key; in the short form that of the whole. */
   readonly at: (key: keyof LimitMap) => Place;
@@ -76,9 +78,7 @@ function fromText(report: Report, place: Place, text: string, { ofKey }: LimitRu
     report.add(place.node.at, place.path, "value_invalid", parsed.error);
     return undefined;
   }
-  const { rate: _, ...said } = parsed.value;
-  // The first word is the rate, as was just seen.
-  return { ...said, rate: text.trim().split(/\s/)[0], tier: undefined, at: () => place };
+  return { ...parsed.value, tier: undefined, at: () => place };
 }
 
 function fromMap(place: Place, value: LimitMap): Wanted {
@@ -86,7 +86,8 @@ function fromMap(place: Place, value: LimitMap): Wanted {
     const node = nodeAt(place.node, [key]);
     return node === undefined ? place : { node, path: [...place.path, key] };
   };
-  return { ...value, rate: value.rate, tier: value.tier, at };
+  const rate = value.rate === undefined || value.rate === TIER_WORD ? value.rate : parseRate(value.rate);
+  return { ...value, rate, tier: value.tier, at };
 }
 
 class LimitCompiler {
@@ -111,19 +112,20 @@ class LimitCompiler {
     const cost = this.#cost();
     const traits = subject && this.#traits(subject, algorithm, cost);
     const base = { name, place: this.#place };
-    if (this.#wanted.tier === undefined && this.#wanted.rate !== TIER_WORD) {
-      const numbers = this.#fixedNumbers();
+    const { tier, rate } = this.#wanted;
+    if (tier === undefined && rate !== TIER_WORD) {
+      const numbers = this.#fixedNumbers(rate);
       if (numbers === undefined || traits === undefined) return undefined;
-      const rate = { ...numbers, tier: undefined, place: this.#wanted.at("rate") };
-      if (!checkNumbers(this.#report, this.#wanted.at, traits, [rate]) || this.#failed) return undefined;
+      const only = { ...numbers, tier: undefined, place: this.#wanted.at("rate") };
+      if (!checkNumbers(this.#report, this.#wanted.at, traits, [only]) || this.#failed) return undefined;
       return { ...base, body: { ...numbers, ...traits }, table: undefined };
     }
     const table = this.#table();
     if (table === undefined || traits === undefined) return undefined;
-    const rates = [...table.tiers.rates].flatMap(([tier, numbers]) => {
-      const node = nodeAt(table.place.node, [tier]);
-      const place = node === undefined ? table.place : { node, path: [...table.place.path, tier] };
-      return numbers === undefined ? [] : [{ ...numbers, tier, place }];
+    const rates = [...table.tiers.rates].flatMap(([name, numbers]) => {
+      const node = nodeAt(table.place.node, [name]);
+      const place = node === undefined ? table.place : { node, path: [...table.place.path, name] };
+      return numbers === undefined ? [] : [{ ...numbers, tier: name, place }];
     });
     if (!checkNumbers(this.#report, this.#wanted.at, traits, rates) || this.#failed) return undefined;
     return { ...base, body: { ...traits, tiers: table.tiers.rates }, table };
@@ -151,9 +153,7 @@ class LimitCompiler {
     }
   }
 
-  #fixedNumbers(): Pick<LimitPolicy, "limit" | "windowMs"> | undefined {
-    const { rate: text } = this.#wanted;
-    const rate = text === undefined ? undefined : parseRate(text);
+  #fixedNumbers(rate: Rate | undefined): TierRate | undefined {
     if (rate === undefined) {
       this.#checkNumbersThere();
       return undefined;

@@ -51,6 +51,26 @@ describe("a limit", () => {
     expect(await limitsOf(text)).toStrictEqual([{ ...PLAIN, ...more }]);
   });
 
+  test.for([
+    ["{ rate: 100000/day, algorithm: slidingLog }", true],
+    ["{ rate: 100001/day, algorithm: slidingLog }", false],
+    // 366 days are 31,622,400,000,000 microseconds, which 7 doesn't divide: 284 of them are exact.
+    ["7/366d burst 284", true],
+    ["7/366d burst 285", false],
+    ["1000000000/s burst 999999999", true],
+    ["{ rate: 1000000000/366d, algorithm: tokenBucket }", true],
+    ["{ rate: 999999937/366d, algorithm: tokenBucket }", false],
+    ["10/s burst 5 cost 5", true],
+    ["10/s burst 5 cost 6", false],
+    ["10/s burst 20 cost 20", true],
+    ["1000000000/366d", true],
+    ["1000000001/366d", false],
+  ] as const)("%s is within its bounds: %s", async ([text, valid]) => {
+    const yaml = `${BASE}routes: [{ match: GET /a, to: app, auth: [jwt], limit: ${text} }]\n`;
+    const codes = (await inspect(yaml)).diagnostics.map(({ code }) => code);
+    expect(codes).toEqual(valid ? [] : ["value_out_of_range"]);
+  });
+
   test("what goes without saying makes no difference when it is said", async () => {
     const said =
       "{ rate: 10/s, per: ip, cost: 1, onStoreFailure: local, algorithm: slidingWindow, sync: exact, observe: false, ipv6Prefix: 64 }";
