@@ -21,7 +21,7 @@ import { CORS_FIELDS } from "./pipeline/cors.ts";
 import type { Policy } from "./pipeline/decide.ts";
 import type { CompiledRoute } from "./pipeline/decision.ts";
 import { LIMITER_SCRIPT, Limiter } from "./rate-limit/limiter.ts";
-import { costFields, refusalLimits } from "./rate-limit/policy.ts";
+import { costFields, type KeyedLimits, refusalLimits } from "./rate-limit/policy.ts";
 import { RouteTable } from "./routing/table.ts";
 import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
@@ -104,7 +104,8 @@ export class Gateway {
     const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
     this.#verifier = new JwtVerifier(config.issuers, { clock: systemClock, emit, grants });
     const apiKeys = new ApiKeyAuthenticator(config.apiKeys, { clock: systemClock, grants });
-    const routes = config.routes.map((route) => compileRoute(route, config, this.#verifier, apiKeys));
+    const ofKeys: readonly KeyedLimits[] = config.keyLimits.size > 0 ? [{ byKey: config.keyLimits }] : [];
+    const routes = config.routes.map((route) => compileRoute(route, config, ofKeys, this.#verifier, apiKeys));
     const limiter = makeLimiter(config, store);
     for (const route of routes) {
       limiter.register(route.limits, route.name);
@@ -306,6 +307,7 @@ function makeLimiter(config: GatewayConfig, store: RedisStore | undefined): Limi
 function compileRoute(
   route: RoutePolicy,
   config: GatewayConfig,
+  ofKeys: readonly KeyedLimits[],
   verifier: JwtVerifier,
   apiKeys: Authenticator,
 ): CompiledRoute {
@@ -323,7 +325,7 @@ function compileRoute(
     credentialKinds: new Set(alternatives.flat().map(({ kind }) => kind)),
     authz: route.authz,
     ips: route.ips,
-    limits: route.limits,
+    limits: [...route.limits, ...ofKeys],
     refusalLimits: refusalLimits(route.limits),
     cors:
       route.cors === undefined

@@ -3,7 +3,7 @@
 import { formatDiagnostics } from "../config/diagnostics.ts";
 import type { GatewayConfig, RoutePolicy } from "../config/gateway-config.ts";
 import { inspectConfig } from "../config/load.ts";
-import type { LimitPolicy } from "../rate-limit/policy.ts";
+import { type FileLimit, isTiered, type TieredLimit, type TierRate } from "../rate-limit/policy.ts";
 import type { RouteMatch } from "../routing/policy.ts";
 import { alignedTable } from "./table.ts";
 
@@ -23,7 +23,7 @@ export async function routes({ config: file, format }: RoutesOptions): Promise<n
     );
     return 1;
   }
-  const rows = config.routes.flatMap(rowsOf);
+  const rows = config.routes.flatMap((route) => rowsOf(route, config.globalLimits));
   process.stdout.write(format === "json" ? `${JSON.stringify(rows, null, 2)}\n` : table(rows, config));
   return 0;
 }
@@ -42,7 +42,7 @@ interface Row {
   readonly line: number;
 }
 
-function rowsOf(route: RoutePolicy): Row[] {
+function rowsOf(route: RoutePolicy, globalLimits: readonly FileLimit[]): Row[] {
   return route.matches.map((match) => ({
     methods: match.methods,
     pattern: patternOf(match),
@@ -54,7 +54,7 @@ function rowsOf(route: RoutePolicy): Row[] {
     upstream: route.upstream,
     access: route.access,
     guard: guardOf(route),
-    limits: route.limits.map(limitText),
+    limits: route.limits.map((limit) => limitText(limit, globalLimits.includes(limit))),
     route: route.name,
     line: route.line,
   }));
@@ -95,17 +95,42 @@ const PERIODS: ReadonlyMap<number, string> = new Map([
   [86_400_000, "day"],
 ]);
 
-function limitText({ limit, windowMs, subject, cost, onStoreFailure }: LimitPolicy): string {
-  const [length, unit] = UNITS.find(([ms]) => windowMs % ms === 0) ?? [1, "ms"];
-  const window = PERIODS.get(windowMs) ?? `${windowMs / length}${unit}`;
+function limitText(limit: FileLimit, isGlobal: boolean): string {
+  const { subject, cost, burst, costFrom } = limit;
   const name =
     subject.by === "header"
       ? `header:${subject.name}`
       : subject.by === "claim"
         ? `claim:${subject.path.join(".")}`
         : subject.by;
-  const extra = `${cost === 1 ? "" : ` cost ${cost}`}${onStoreFailure === "local" ? "" : ` (store away: ${onStoreFailure})`}`;
-  return `${limit}/${window} per ${name}${extra}`;
+  const words = [
+    isTiered(limit) ? `tier [${tiersText(limit)}]` : rateText(limit),
+    `per ${name}`,
+    burst === undefined ? "" : `burst ${burst}`,
+    cost === 1 ? "" : `cost ${cost}`,
+    costFrom === undefined ? "" : `cost from ${costFrom}`,
+  ];
+  const notes = [
+    isGlobal ? "global" : "",
+    limit.algorithm ?? "",
+    limit.sync === "leased" ? "leased" : "",
+    limit.observe === true ? "observed only" : "",
+    subject.by === "ip" && subject.ipv6Prefix !== undefined ? `IPv6 by /${subject.ipv6Prefix}` : "",
+    limit.onStoreFailure === "local" ? "" : `store away: ${limit.onStoreFailure}`,
+  ].filter((note) => note !== "");
+  const text = words.filter((word) => word !== "").join(" ");
+  return notes.length === 0 ? text : `${text} (${notes.join(", ")})`;
+}
+
+function tiersText({ tiers }: TieredLimit): string {
+  return [...tiers]
+    .map(([tier, rate]) => `${tier} ${rate === undefined ? "unlimited" : rateText(rate)}`)
+    .join(", ");
+}
+
+function rateText({ limit, windowMs }: TierRate): string {
+  const [length, unit] = UNITS.find(([ms]) => windowMs % ms === 0) ?? [1, "ms"];
+  return `${limit}/${PERIODS.get(windowMs) ?? `${windowMs / length}${unit}`}`;
 }
 
 function table(rows: readonly Row[], config: GatewayConfig): string {

@@ -6,7 +6,7 @@ import type { IssuerPolicy } from "../authn/jwt/policy.ts";
 import type { AddressRules, AuthzPolicy, RoleTable } from "../authz/policy.ts";
 import type { AddressRange } from "../core/address.ts";
 import type { PathRules } from "../core/request-target.ts";
-import type { LimitPolicy } from "../rate-limit/policy.ts";
+import type { FileLimit, LimitPolicy } from "../rate-limit/policy.ts";
 import type { RouteMatch } from "../routing/policy.ts";
 import type { IdentityFact } from "../upstream/identity.ts";
 import type { UpstreamPolicy, UpstreamTimeouts } from "../upstream/policy.ts";
@@ -72,7 +72,8 @@ export interface RoutePolicy {
   readonly credentials: "single" | "firstMatch";
   readonly authz: AuthzPolicy;
   readonly ips: AddressRules;
-  readonly limits: readonly LimitPolicy[];
+  /** The route's own, then those of `globalLimit`. */
+  readonly limits: readonly FileLimit[];
   readonly cors: CorsPolicy | undefined;
   /** Without a last slash, empty when nothing is cut. */
   readonly stripPrefix: string;
@@ -104,6 +105,8 @@ export interface GatewayConfig {
   readonly redis: RedisPolicy | undefined;
   readonly issuers: readonly IssuerPolicy[];
   readonly apiKeys: readonly ApiKeyRecord[];
+  /** Limits of keys that have their own, by the key's id: counted per key, on every route. */
+  readonly keyLimits: ReadonlyMap<string, readonly LimitPolicy[]>;
   /** Lower case. */
   readonly apiKeyHeaders: readonly string[];
   readonly roles: RoleTable;
@@ -112,6 +115,8 @@ export interface GatewayConfig {
   readonly identityNames: readonly string[];
   readonly upstreams: readonly UpstreamPolicy[];
   readonly routes: readonly RoutePolicy[];
+  /** The members of `RoutePolicy.limits` that all routes have, except those that say `limit: false`. */
+  readonly globalLimits: readonly FileLimit[];
   readonly logs: LogPolicy;
   readonly legacyRateLimitHeaders: boolean;
 }

@@ -1,11 +1,12 @@
 // The shapes of the sections that belong to no other room, and of a route as a whole.
 
 import * as z from "zod";
+import { apiKeyShape } from "../authn/api-key/options.ts";
 import { authOption, credentialsOption } from "../authn/options.ts";
 import { ipsOption, requireOption, rolesOption, scopesOption } from "../authz/options.ts";
 import { DURATION, DURATION_HINT, SIZE, SIZE_HINT } from "../core/units.ts";
 import { NAME, NAME_HINT, notYet, SECRET_FILE, VARIABLE } from "../core/wording.ts";
-import { limitOption } from "../rate-limit/options.ts";
+import { keyLimitsOption, limitOption } from "../rate-limit/options.ts";
 import { matchOption, methodsOption } from "../routing/options.ts";
 import { headersOption, timeoutsOption } from "../upstream/options.ts";
 
@@ -132,6 +133,9 @@ export const apiKeyHeadersOption = z
   .min(1)
   .describe("Header fields that may carry an API key; [X-API-Key] unless said");
 
+/** One entry of `apiKeys`. */
+export const apiKeyEntryShape = { ...apiKeyShape, limits: keyLimitsOption.optional() };
+
 export const identityShape = {
   headers: z
     .record(z.string(), z.union([z.string(), z.literal(false)], "expected a fact such as subject, or false"))
@@ -201,4 +205,4 @@ export const routeShape = {
 export const nameKey = z.string().regex(NAME, NAME_HINT);
 
 /** Sections that are documented and come later. */
-export const LATER_SECTIONS = ["workers", "store", "tiers", "tokens", "oidc", "events", "tests"] as const;
+export const LATER_SECTIONS = ["workers", "store", "tokens", "oidc", "events", "tests"] as const;

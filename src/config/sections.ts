@@ -1,14 +1,15 @@
 // The sections of a file: which exist, and the schema of the whole for editors.
 
 import * as z from "zod";
-import { apiKeyShape } from "../authn/api-key/options.ts";
 import { issuerShape } from "../authn/jwt/options.ts";
 import { roleShape } from "../authz/options.ts";
 import { notYet } from "../core/wording.ts";
+import { globalLimitOption, tierRate } from "../rate-limit/options.ts";
 import { logsOption } from "../telemetry/options.ts";
 import { upstreamShape } from "../upstream/options.ts";
 import {
   adminOption,
+  apiKeyEntryShape,
   apiKeyHeadersOption,
   corsOption,
   defaultsShape,
@@ -45,9 +46,16 @@ export const sections = {
   drain: z.strictObject(drainShape).describe("How the gateway stops").optional(),
   redis: redisOption.optional(),
   issuers: z.record(nameKey, z.strictObject(issuerShape)).describe("Issuers of tokens, by name").optional(),
-  apiKeys: z.array(z.strictObject(apiKeyShape)).describe("API keys").optional(),
+  apiKeys: z.array(z.strictObject(apiKeyEntryShape)).describe("API keys").optional(),
   apiKeyHeaders: apiKeyHeadersOption.optional(),
   roles: z.record(nameKey, z.strictObject(roleShape)).describe("Roles, by name").optional(),
+  tiers: z
+    .record(nameKey, tierRate)
+    .describe(
+      "Rates by tier, for limits that say `tier`. A tier comes from the key, a role or a claim; callers without a credential are `guest`, those whose credential names none `user`",
+    )
+    .optional(),
+  globalLimit: globalLimitOption.optional(),
   identity: z
     .strictObject(identityShape)
     .describe("Headers that tell the upstream who is calling")

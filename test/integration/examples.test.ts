@@ -80,6 +80,19 @@ const atHost = (host: string, claims?: Claims) => ({
 const billing = (scope: string) => ({
   headers: () => bearer(signToken(login.claims({ iss: "billing-tokens", aud: "billing-api", scope }), hmac)),
 });
+const articles = (claims: Claims) => token({ aud: "articles-api", ...claims });
+const limitedTo =
+  (limit: string | undefined, remaining: string | undefined) =>
+  (answer: RawResponse): void =>
+    expect([answer.header("ratelimit-limit"), answer.header("ratelimit-remaining")]).toEqual([
+      limit,
+      remaining,
+    ]);
+/** Whether the structured fields hold this. */
+const tells =
+  (part: string) =>
+  (answer: RawResponse): void =>
+    expect(`${answer.header("ratelimit-policy")}, ${answer.header("ratelimit")}`).toContain(part);
 const modules = (scope: string) => token({ aud: "modules-api", scope });
 const mine = (claims: Claims) => token({ aud: "my-api", ...claims });
 
@@ -176,6 +189,40 @@ const STEPS: Readonly<Record<string, readonly Step[]>> = {
       also: (answer) => expect(answer.header("cache-control")).toBe("no-store"),
     },
     { request: "GET /admin/x", ...token({ aud: "site-api", scope: "site:admin" }), expect: 403 },
+  ],
+  // What depends on the tier is in tier-examples.test.ts.
+  "tiers.yaml": [
+    { request: "GET /articles/7", expect: 200 },
+    { request: "GET /articles/7", ...articles({ plan: "admin" }), expect: 200 },
+    { request: "POST /articles", expect: 401 },
+    { request: "POST /articles", ...articles({ plan: "admin" }), expect: 403 },
+    { request: "POST /articles", ...articles({ roles: ["developer"] }), expect: 200 },
+    { request: "POST /articles/7/summary", ...key(), expect: 200 },
+  ],
+  "default-limits.yaml": [
+    { request: "GET /about", expect: 200, also: limitedTo("50", "49") },
+    ...Array.from({ length: 10 }, (_, at) => ({
+      request: "POST /search",
+      expect: 200,
+      also: limitedTo("10", String(9 - at)),
+    })),
+    { request: "POST /search", expect: 429, also: limitedTo("10", "0") },
+    { request: "GET /about", expect: 200, also: limitedTo("50", "48") },
+    { request: "GET /health", expect: 200, also: limitedTo(undefined, undefined) },
+  ],
+  "limits.yaml": [
+    { request: "GET /reports", expect: 401 },
+    { request: "GET /reports", ...key(), expect: 200, also: tells('"GET /reports";q=100;w=60') },
+    { request: "GET /reports", ...key(), expect: 200, also: tells('"global";q=3000;w=60') },
+    { request: "GET /reports", ...key(), expect: 200, also: tells('"global 2";q=1000000;w=60') },
+    { request: "POST /transfers", ...key(), expect: 200 },
+    { request: "GET /thumbnails/7", ...key(), expect: 200 },
+    { request: "GET /feed", ...key(), expect: 200 },
+    { request: "GET /search", ...key(), expect: 200 },
+    { request: "POST /query", ...key(), expect: 200 },
+    { request: "POST /exports", ...key(), expect: 200, also: tells('"exports";r=450') },
+    { request: "GET /exports/7", ...key(), expect: 200, also: tells('"exports";r=449') },
+    { request: "GET /status", expect: 200, also: limitedTo(undefined, undefined) },
   ],
   "everything.yaml": [
     { request: "GET /livez", expect: 200 },

@@ -23,6 +23,8 @@ const ENV = {
 const FREE = new Set([
   "issuers",
   "roles",
+  "tiers",
+  "tier",
   "upstreams",
   "headers",
   "query",

@@ -1,7 +1,7 @@
 // The shape of one entry of `apiKeys` in gateway.yaml.
 
 import * as z from "zod";
-import { NAME, NAME_HINT, notYet, SECRET_FILE, VARIABLE } from "../../core/wording.ts";
+import { NAME, NAME_HINT, SECRET_FILE, VARIABLE } from "../../core/wording.ts";
 import { EXPIRY, EXPIRY_HINT } from "./expiry.ts";
 
 /** Form of a stored key: the SHA-256 of the whole key. */
@@ -50,5 +50,4 @@ export const apiKeyShape = {
     .record(z.string(), z.unknown())
     .describe("Free values, read by `require` and by limits per claim")
     .optional(),
-  limits: z.never(notYet("limits")).optional(),
 };

@@ -2,31 +2,54 @@
 
 import { createHash } from "node:crypto";
 import { parseExpiry } from "../../authn/api-key/expiry.ts";
-import { apiKeyShape } from "../../authn/api-key/options.ts";
 import type { ApiKeyRecord } from "../../authn/api-key/policy.ts";
 import type { RoleTable } from "../../authz/policy.ts";
 import { isFieldName } from "../../core/fields.ts";
 import { SECRET_FILE, VARIABLE } from "../../core/wording.ts";
-import { apiKeyHeadersOption } from "../options.ts";
+import { writtenKeyLimits } from "../../rate-limit/options.ts";
+import { isTiered, type LimitPolicy } from "../../rate-limit/policy.ts";
+import { apiKeyEntryShape, apiKeyHeadersOption } from "../options.ts";
 import { type FieldsOf, readFields, readValue } from "../read.ts";
 import type { Report } from "../report.ts";
 import type { Place } from "../tree.ts";
 import { listEntries, partOf, rangeList } from "./entries.ts";
+import { checkReachable } from "./limit-lint.ts";
+import { nameLimits, type SharedLimits } from "./limit-names.ts";
+import { compileLimits } from "./limits.ts";
 import { checkRoles } from "./roles.ts";
+import { checkTierName, type TierTable } from "./tiers.ts";
 
-type KeyFields = FieldsOf<typeof apiKeyShape>;
+const writtenShape = { ...apiKeyEntryShape, limits: writtenKeyLimits.optional() };
+
+type KeyFields = FieldsOf<typeof writtenShape>;
+
+/** What keys refer to. */
+export interface KeySurroundings {
+  readonly roles: RoleTable;
+  /** `tiers`, where the file has them. */
+  readonly tiers: TierTable | undefined;
+  /** Names of all limits of the file. */
+  readonly sharedLimits: SharedLimits;
+}
+
+/** The keys, and the limits of those that have their own, by id. */
+export interface CompiledKeys {
+  readonly records: readonly ApiKeyRecord[];
+  readonly limits: ReadonlyMap<string, readonly LimitPolicy[]>;
+}
 
 /** `apiKeys`. */
 export function compileApiKeys(
   report: Report,
   place: Place | undefined,
-  roles: RoleTable,
-): readonly ApiKeyRecord[] {
-  if (place === undefined) return [];
+  around: KeySurroundings,
+): CompiledKeys {
+  const limits = new Map<string, readonly LimitPolicy[]>();
+  if (place === undefined) return { records: [], limits };
   const ids = new Map<string, number>();
   const hashes = new Map<string, number>();
-  return listEntries(report, place).flatMap((entry) => {
-    const fields = readFields(report, entry, apiKeyShape, {
+  const records = listEntries(report, place).flatMap((entry) => {
+    const fields = readFields(report, entry, writtenShape, {
       key: {
         meant: "hash",
         hint: `keys don't stand in the file: write \`hash: "sha256:…"\`, or \`value: ${VARIABLE}\``,
@@ -37,14 +60,29 @@ export function compileApiKeys(
     unique(report, ids, fields.id.value, fields.id, "another key has this id already");
     const holder = fields.hash.present ? fields.hash : fields.value;
     unique(report, hashes, hash, holder, "another entry is for the same key already");
-    checkRoles(report, fields.roles, fields.roles.value ?? [], roles);
+    checkRoles(report, fields.roles, fields.roles.value ?? [], around.roles);
+    checkTierName(report, fields.tier, fields.tier.value, around.tiers);
     const expiresAtMs = compileExpiry(report, fields);
     const allowIps = rangeList(report, fields.allowIps, fields.allowIps.value ?? []);
     const id = fields.id.value;
+    const own = compileKeyLimits(report, fields, around);
+    if (id !== undefined && own.length > 0) limits.set(id, own);
     return id === undefined || hash === undefined
       ? []
       : [record(fields, { id, hash, expiresAtMs, allowIps })];
   });
+  return { records, limits };
+}
+
+function compileKeyLimits(
+  report: Report,
+  { id, limits }: KeyFields,
+  { tiers, sharedLimits }: KeySurroundings,
+): readonly LimitPolicy[] {
+  const named = nameLimits(compileLimits(report, limits, { tiers, ofKey: true }), `key ${id.value ?? ""}`);
+  sharedLimits.addNamed(named);
+  checkReachable(report, named, []);
+  return named.flatMap(({ limit }) => (isTiered(limit) ? [] : [limit]));
 }
 
 function record(

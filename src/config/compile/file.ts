@@ -2,6 +2,7 @@
 
 import * as z from "zod";
 import { notYet } from "../../core/wording.ts";
+import { globalLimitOption } from "../../rate-limit/options.ts";
 import type { CorsPolicy, GatewayConfig } from "../gateway-config.ts";
 import { kindOf, reportUnknownKey } from "../issues.ts";
 import { corsOption } from "../options.ts";
@@ -14,9 +15,12 @@ import { compileApiKeyHeaders, compileApiKeys } from "./api-keys.ts";
 import { compileCors } from "./cors.ts";
 import { compileIdentity } from "./identity.ts";
 import { compileIssuers } from "./issuers.ts";
+import { type NamedLimit, nameLimits, SharedLimits } from "./limit-names.ts";
+import { compileLimits } from "./limits.ts";
 import { compileRoles } from "./roles.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileHealth, compilePaths, compileServer } from "./server.ts";
+import { compileTiers, type TierTable } from "./tiers.ts";
 import { checkUnused } from "./unused.ts";
 import { compileUpstreams } from "./upstreams.ts";
 
@@ -35,8 +39,12 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
   const paths = compilePaths(report, place("paths"));
   const health = compileHealth(report, place("health"), paths);
   const issuers = await compileIssuers(report, place("issuers"));
-  const roles = compileRoles(report, place("roles"));
-  const apiKeys = compileApiKeys(report, place("apiKeys"), roles);
+  const tiers = compileTiers(report, place("tiers"));
+  const sharedLimits = new SharedLimits(report);
+  const globalLimits = compileGlobalLimits(report, place("globalLimit"), tiers);
+  sharedLimits.addNamed(globalLimits);
+  const roles = compileRoles(report, place("roles"), tiers);
+  const apiKeys = compileApiKeys(report, place("apiKeys"), { roles, tiers, sharedLimits });
   const keyHeaders = compileApiKeyHeaders(report, place("apiKeyHeaders"));
   const identity = compileIdentity(report, place("identity"));
   const upstreams = compileUpstreams(report, place("upstreams"));
@@ -52,22 +60,27 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
       identityNames: identity.names,
       cors: globalCors(report, place("cors"), keyHeaders),
       ownPaths: health === undefined ? [] : [health.live, health.ready],
+      tiers,
+      globalLimits,
+      sharedLimits,
     },
   );
-  if (!report.failed) checkUnused(report, root, routes);
+  if (!report.failed) checkUnused(report, root, routes, tiers);
   return {
     file: report.file,
     ...compileServer(report, place),
     health,
     paths,
     issuers,
-    apiKeys,
+    apiKeys: apiKeys.records,
+    keyLimits: apiKeys.limits,
     apiKeyHeaders: keyHeaders,
     roles,
     identity: identity.mapping,
     identityNames: identity.names,
     upstreams: upstreams.policies,
     routes,
+    globalLimits: globalLimits.map(({ limit }) => limit),
     legacyRateLimitHeaders: legacyHeaders(report, place("legacyRateLimitHeaders")),
   };
 }
@@ -116,6 +129,16 @@ function globalCors(
   const field = { ...place, value: readValue(report, place, corsOption), present: true };
   const cors = compileCors(report, field, keyHeaders);
   return cors === "off" ? undefined : cors;
+}
+
+function compileGlobalLimits(
+  report: Report,
+  place: Place | undefined,
+  tiers: TierTable | undefined,
+): readonly NamedLimit[] {
+  if (place === undefined) return [];
+  const field = { ...place, value: readValue(report, place, globalLimitOption), present: true };
+  return nameLimits(compileLimits(report, field, { tiers, ofKey: false }), "global");
 }
 
 function legacyHeaders(report: Report, place: Place | undefined): boolean {

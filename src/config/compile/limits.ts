@@ -1,136 +1,236 @@
-// Compiles `limit` of routes and defaults: rates, subjects, names, and the agreement of limits that share counters.
+// Compiles `limit`, `globalLimit` and `limits` of keys: from the short form or a map to a limit without its name.
 
 import type * as z from "zod";
-import { parseRate } from "../../core/units.ts";
-import { NOT_YET } from "../../core/wording.ts";
+import { parseRate, type Rate } from "../../core/units.ts";
 import {
-  type limitObject,
-  type limitOption,
+  costField,
+  type LimitValue,
+  limitObject,
   type ParsedLimit,
   parseLimitText,
   parseSubject,
+  TIER_WORD,
 } from "../../rate-limit/options.ts";
-import type { LimitPolicy } from "../../rate-limit/policy.ts";
+import type {
+  LimitAlgorithm,
+  LimitPolicy,
+  LimitSubject,
+  LimitTraits,
+  TieredLimit,
+  TierRate,
+} from "../../rate-limit/policy.ts";
 import type { Field } from "../read.ts";
 import type { Report } from "../report.ts";
-import type { Place } from "../tree.ts";
+import { entryOf, nodeAt, type Place } from "../tree.ts";
 import { CLAIM_HINT, parseClaimPath } from "./claim-path.ts";
 import { partOf } from "./entries.ts";
+import { checkNumbers } from "./limit-numbers.ts";
+import { checkRate, compileOwnTable, numbersOf, type TierTable } from "./tiers.ts";
 
-const MOST_WINDOW_MS = 366 * 86_400_000;
-const MOST_UNITS = 1_000_000_000;
-
-type LimitValue = z.output<typeof limitOption>;
-
-/** A limit whose name is still to come from its route. */
-export interface UnnamedLimit extends Omit<LimitPolicy, "name"> {
-  readonly name: string | undefined;
-  readonly place: Place;
+/** What a limit may be where it stands. */
+export interface LimitRules {
+  /** `tiers`, where the file has them. */
+  readonly tiers: TierTable | undefined;
+  /** Whether the limits are those of an API key: fixed numbers, counted by the key. */
+  readonly ofKey: boolean;
 }
 
-/** The limits of a `limit` field; empty when it says false, nothing, or something wrong. */
-export function compileLimits(report: Report, field: Field<LimitValue>): readonly UnnamedLimit[] {
+/** A limit whose name is still to come from what it belongs to. */
+export interface PlacedLimit {
+  readonly body: Omit<LimitPolicy, "name"> | Omit<TieredLimit, "name">;
+  /** `name` of the file. */
+  readonly name: string | undefined;
+  readonly place: Place;
+  /** The table of a limit whose numbers depend on the tier, and where it is spoken of. */
+  readonly table: { readonly tiers: TierTable; readonly place: Place } | undefined;
+}
+
+type LimitMap = z.output<typeof limitObject>;
+
+/** A limit as it was written, in either form. */
+interface Wanted extends Omit<LimitMap, "rate" | "tier"> {
+  readonly rate: ParsedLimit["rate"] | undefined;
+  readonly tier: LimitMap["tier"];
+  /** The place of one key; in the short form that of the whole. */
+  readonly at: (key: keyof LimitMap) => Place;
+}
+
+/** The limits of a field; empty when it says false, nothing, or something wrong. */
+export function compileLimits(
+  report: Report,
+  field: Field<LimitValue>,
+  rules: LimitRules,
+): readonly PlacedLimit[] {
   const { value } = field;
   if (value === undefined || value === false) return [];
   const list = Array.isArray(value) ? value : [value];
   return list.flatMap((one, index) => {
     const place = Array.isArray(value) ? partOf(field, index) : field;
-    const limit = typeof one === "string" ? fromText(report, place, one) : fromObject(report, place, one);
+    const wanted = typeof one === "string" ? fromText(report, place, one, rules) : fromMap(place, one);
+    const limit = wanted && new LimitCompiler(report, place, wanted, rules).compile();
     return limit === undefined ? [] : [limit];
   });
 }
 
-function fromText(report: Report, place: Place, text: string): UnnamedLimit | undefined {
-  const parsed = parseLimitText(text);
-  if (parsed.ok) return finish(report, place, parsed.value, { name: undefined, onStoreFailure: "local" });
-  const code = parsed.error.endsWith(NOT_YET) ? "not_supported_yet" : "value_invalid";
-  report.add(place.node.at, place.path, code, parsed.error);
-  return undefined;
+function fromText(report: Report, place: Place, text: string, { ofKey }: LimitRules): Wanted | undefined {
+  const parsed = parseLimitText(text, ofKey ? "key" : "user");
+  if (!parsed.ok) {
+    report.add(place.node.at, place.path, "value_invalid", parsed.error);
+    return undefined;
+  }
+  return { ...parsed.value, tier: undefined, at: () => place };
 }
 
-function fromObject(
-  report: Report,
-  place: Place,
-  value: z.output<typeof limitObject>,
-): UnnamedLimit | undefined {
-  const rate = parseRate(value.rate);
-  if (rate === undefined) return undefined;
-  const parsed = { rate, per: value.per ?? "user", cost: value.cost ?? 1 };
-  return finish(report, place, parsed, { name: value.name, onStoreFailure: value.onStoreFailure ?? "local" });
-}
-
-function finish(
-  report: Report,
-  place: Place,
-  { rate, per, cost }: ParsedLimit,
-  rest: Pick<UnnamedLimit, "name" | "onStoreFailure">,
-): UnnamedLimit | undefined {
-  const wrong = (code: "value_invalid" | "value_out_of_range", message: string): undefined => {
-    report.add(place.node.at, place.path, code, message);
+function fromMap(place: Place, value: LimitMap): Wanted {
+  const at = (key: keyof LimitMap): Place => {
+    const node = nodeAt(place.node, [key]);
+    return node === undefined ? place : { node, path: [...place.path, key] };
   };
-  if (rate.count < 1)
-    return wrong("value_out_of_range", "a limit admits at least 1 request; to close a route, remove it");
-  if (rate.count > MOST_UNITS) return wrong("value_out_of_range", `expected at most ${MOST_UNITS} requests`);
-  if (rate.windowMs > MOST_WINDOW_MS) return wrong("value_out_of_range", "expected a window of at most 366d");
-  if (cost > rate.count)
-    return wrong(
-      "value_out_of_range",
-      "`cost` is more than the limit admits, so every request would be refused",
-    );
-  const subject = parseSubject(per, parseClaimPath);
-  if (subject === undefined) return wrong("value_invalid", CLAIM_HINT);
-  return { ...rest, place, limit: rate.count, windowMs: rate.windowMs, subject, cost };
+  const rate = value.rate === undefined || value.rate === TIER_WORD ? value.rate : parseRate(value.rate);
+  return { ...value, rate, tier: value.tier, at };
 }
 
-/** Gives the limits of a route their names: their own, or the route's. */
-export function nameLimits(limits: readonly UnnamedLimit[], routeName: string): readonly LimitPolicy[] {
-  return limits.map(({ name, place: _, ...limit }, index) => ({
-    name: name ?? (index === 0 ? routeName : `${routeName} ${index + 1}`),
-    ...limit,
-  }));
-}
-
-/** Limits of one name share counters, so they have to agree on what is counted. */
-export class SharedLimits {
+class LimitCompiler {
   readonly #report: Report;
-  readonly #byName = new Map<string, UnnamedLimit>();
+  readonly #place: Place;
+  readonly #wanted: Wanted;
+  readonly #rules: LimitRules;
+  #failed = false;
 
-  constructor(report: Report) {
+  constructor(report: Report, place: Place, wanted: Wanted, rules: LimitRules) {
     this.#report = report;
+    this.#place = place;
+    this.#wanted = wanted;
+    this.#rules = rules;
   }
 
-  add(limit: UnnamedLimit): void {
-    if (limit.name === undefined) return;
-    const first = this.#byName.get(limit.name);
-    this.#byName.set(limit.name, first ?? limit);
-    if (first === undefined || first.place.node === limit.place.node || meaning(first) === meaning(limit))
-      return;
-    const { node, path } = limit.place;
-    this.#report.add(
-      node.at,
-      path,
-      "conflict",
-      "limits of one name share counters and need the same rate and subject",
-      {
-        relatedAt: first.place.node.at,
-      },
-    );
+  compile(): PlacedLimit | undefined {
+    const { name } = this.#wanted;
+    if (this.#rules.ofKey) this.#checkKeyRules();
+    const subject = this.#subject();
+    const algorithm = this.#algorithm();
+    const cost = this.#cost();
+    const traits = subject && this.#traits(subject, algorithm, cost);
+    const base = { name, place: this.#place };
+    const { tier, rate } = this.#wanted;
+    if (tier === undefined && rate !== TIER_WORD) {
+      const numbers = this.#fixedNumbers(rate);
+      if (numbers === undefined || traits === undefined) return undefined;
+      const only = { ...numbers, tier: undefined, place: this.#wanted.at("rate") };
+      if (!checkNumbers(this.#report, this.#wanted.at, traits, [only]) || this.#failed) return undefined;
+      return { ...base, body: { ...numbers, ...traits }, table: undefined };
+    }
+    const table = this.#table();
+    if (table === undefined || traits === undefined) return undefined;
+    const rates = [...table.tiers.rates].flatMap(([name, numbers]) => {
+      const node = nodeAt(table.place.node, [name]);
+      const place = node === undefined ? table.place : { node, path: [...table.place.path, name] };
+      return numbers === undefined ? [] : [{ ...numbers, tier: name, place }];
+    });
+    if (!checkNumbers(this.#report, this.#wanted.at, traits, rates) || this.#failed) return undefined;
+    return { ...base, body: { ...traits, tiers: table.tiers.rates }, table };
   }
 
-  /** Reports limits that are called like a route: a route's own limits bear its name. */
-  checkAgainst(routeNames: ReadonlySet<string>): void {
-    for (const [name, { place }] of this.#byName) {
-      if (!routeNames.has(name)) continue;
-      this.#report.add(
-        place.node.at,
-        place.path,
-        "duplicate_name",
-        "a route has this name; its own limits are counted under it",
-      );
+  #wrong(key: keyof LimitMap, code: Parameters<Report["add"]>[2], message: string, hint?: string): undefined {
+    const { node, path } = this.#wanted.at(key);
+    this.#report.add(node.at, path, code, message, hint === undefined ? {} : { hint });
+    this.#failed = true;
+  }
+
+  #checkKeyRules(): void {
+    const { tier, rate, per, name } = this.#wanted;
+    if (tier !== undefined || rate === TIER_WORD) {
+      const key = tier === undefined ? "rate" : "tier";
+      this.#wrong(key, "conflict", "a key has fixed limits; its `tier` chooses among those of routes");
+    }
+    if (per !== undefined && per !== "key") {
+      const hint = "leave `per` out; limits of another subject belong to routes";
+      this.#wrong("per", "conflict", "the limits of a key are counted by the key", hint);
+    }
+    if (name !== undefined) {
+      const hint = "counters for several keys: `limit: {…, name}` on the routes";
+      this.#wrong("name", "conflict", "the limits of a key share their counters with nothing", hint);
     }
   }
-}
 
-function meaning({ limit, windowMs, subject }: UnnamedLimit): string {
-  return JSON.stringify([limit, windowMs, subject]);
+  #fixedNumbers(rate: Rate | undefined): TierRate | undefined {
+    if (rate === undefined) {
+      this.#checkNumbersThere();
+      return undefined;
+    }
+    return checkRate(this.#report, this.#wanted.at("rate"), rate, 1) ? numbersOf(rate) : undefined;
+  }
+
+  /** A rate that is misspelt or malformed was reported; one that isn't there has to be asked for. */
+  #checkNumbersThere(): void {
+    const { node, path } = this.#place;
+    if (node.kind !== "map" || entryOf(node, "rate") !== undefined || entryOf(node, "tier") !== undefined)
+      return;
+    if (node.entries.some(({ key }) => !Object.hasOwn(limitObject.shape, key))) return;
+    this.#report.add(node.at, [...path, "rate"], "required_key", "`rate` is required, or `tier`");
+  }
+
+  #table(): PlacedLimit["table"] {
+    const { tier, rate, at } = this.#wanted;
+    const { tiers } = this.#rules;
+    if (tier !== undefined && rate !== undefined)
+      return this.#wrong("tier", "conflict", "`rate` and `tier` can't stand together", "remove one of them");
+    const place = at(tier === undefined ? "rate" : "tier");
+    if (typeof tier === "object") return { tiers: compileOwnTable(this.#report, place, tier, tiers), place };
+    if (tiers !== undefined) return { tiers, place };
+    return this.#wrong(
+      tier === undefined ? "rate" : "tier",
+      "unknown_reference",
+      "`tier` needs the section `tiers`",
+      "declare `tiers: {guest: 10/h, user: 100/h}`, or give the limit its own numbers: `tier: {guest: 0/day, user: 5/day}`",
+    );
+  }
+
+  #subject(): LimitSubject | undefined {
+    const { per = this.#rules.ofKey ? "key" : "user", ipv6Prefix } = this.#wanted;
+    const subject = parseSubject(per, parseClaimPath);
+    if (subject === undefined) return this.#wrong("per", "value_invalid", CLAIM_HINT);
+    if (ipv6Prefix === undefined) return subject;
+    if (subject.by !== "ip")
+      return this.#wrong("ipv6Prefix", "conflict", "`ipv6Prefix` is for limits `per: ip`");
+    // 64 is what goes without saying.
+    return ipv6Prefix === 64 ? subject : { ...subject, ipv6Prefix };
+  }
+
+  #algorithm(): LimitAlgorithm {
+    const { algorithm, burst, sync } = this.#wanted;
+    if (burst !== undefined && algorithm !== undefined && algorithm !== "tokenBucket") {
+      const hint = "remove `burst`, or say `algorithm: tokenBucket`";
+      this.#wrong("burst", "conflict", `\`burst\` is for tokenBucket; a ${algorithm} has none`, hint);
+    }
+    if (algorithm === "slidingLog" && sync === "leased") {
+      const hint = "say `sync: exact`, or `algorithm: slidingWindow`";
+      this.#wrong("sync", "conflict", "leased gives up the exactness that slidingLog is for", hint);
+    }
+    return algorithm ?? (burst === undefined ? "slidingWindow" : "tokenBucket");
+  }
+
+  #cost(): number {
+    const { cost = 1, costFrom } = this.#wanted;
+    if (cost < 1 && costFrom === undefined) {
+      const hint = "0 is for limits with `costFrom`, which are charged once the upstream has said the cost";
+      this.#wrong("cost", "value_out_of_range", "expected at least 1", hint);
+    }
+    return cost;
+  }
+
+  /** What the file says besides the numbers. What it leaves out, or says as it goes without saying, is left out. */
+  #traits(subject: LimitSubject, algorithm: LimitAlgorithm, cost: number): Omit<LimitTraits, "name"> {
+    const { onStoreFailure = "local", burst, sync, observe, costFrom } = this.#wanted;
+    return {
+      subject,
+      cost,
+      onStoreFailure,
+      ...(algorithm === "slidingWindow" ? {} : { algorithm }),
+      ...(burst === undefined ? {} : { burst }),
+      ...(sync === "leased" ? { sync } : {}),
+      ...(observe === true ? { observe } : {}),
+      ...(costFrom === undefined ? {} : { costFrom: costField(costFrom) }),
+    };
+  }
 }

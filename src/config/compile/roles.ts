@@ -6,17 +6,25 @@ import { type Field, type FieldsOf, readFields } from "../read.ts";
 import type { Report } from "../report.ts";
 import type { Place } from "../tree.ts";
 import { namedEntries, partOf } from "./entries.ts";
+import { checkTierName, type TierTable } from "./tiers.ts";
 
 type Declared = ReadonlyMap<string, FieldsOf<typeof roleShape>>;
 
 /** `roles`. */
-export function compileRoles(report: Report, place: Place | undefined): RoleTable {
+export function compileRoles(
+  report: Report,
+  place: Place | undefined,
+  tiers: TierTable | undefined,
+): RoleTable {
   const declared = new Map<string, FieldsOf<typeof roleShape>>();
   for (const entry of place === undefined ? [] : namedEntries(report, place)) {
     const fields = readFields(report, entry, roleShape);
     if (fields !== undefined) declared.set(entry.name, fields);
   }
-  for (const [name, { inherits }] of declared) checkInheritance(report, declared, name, inherits);
+  for (const [name, { inherits, tier }] of declared) {
+    checkInheritance(report, declared, name, inherits);
+    checkTierName(report, tier, tier.value, tiers);
+  }
   return new Map([...declared.keys()].map((name) => [name, grantOf(declared, name)]));
 }
 

@@ -3,6 +3,7 @@
 import type { AuthzPolicy, RoleTable } from "../../authz/policy.ts";
 import { foldName } from "../../core/fields.ts";
 import type { PathRules } from "../../core/request-target.ts";
+import type { FileLimit } from "../../rate-limit/policy.ts";
 import type { AuthRule, CorsPolicy, RoutePolicy } from "../gateway-config.ts";
 import { defaultsShape, routeShape } from "../options.ts";
 import { type Field, type FieldsOf, readFields } from "../read.ts";
@@ -13,9 +14,12 @@ import { compileAuthz, compileIps } from "./authz.ts";
 import { compileCors } from "./cors.ts";
 import { listEntries } from "./entries.ts";
 import { compileEdits } from "./field-edits.ts";
-import { compileLimits, nameLimits, SharedLimits, type UnnamedLimit } from "./limits.ts";
+import { checkReachable } from "./limit-lint.ts";
+import { type NamedLimit, nameLimits, type SharedLimits } from "./limit-names.ts";
+import { compileLimits } from "./limits.ts";
 import { commonParameters, compileMatches, compileStripPrefix, type PlacedMatch } from "./matches.ts";
 import { checkOverlaps } from "./overlaps.ts";
+import { checkCallers, type TierTable } from "./tiers.ts";
 import { compileTimeouts } from "./upstreams.ts";
 
 /** What routes refer to. */
@@ -31,6 +35,11 @@ export interface RouteSurroundings {
   readonly cors: CorsPolicy | undefined;
   /** Paths that the gateway answers itself. */
   readonly ownPaths: readonly string[];
+  /** `tiers`, where the file has them. */
+  readonly tiers: TierTable | undefined;
+  readonly globalLimits: readonly NamedLimit[];
+  /** Names of all limits of the file. */
+  readonly sharedLimits: SharedLimits;
 }
 
 type RouteFields = FieldsOf<typeof routeShape>;
@@ -75,7 +84,7 @@ class RouteCompiler {
     this.#report = report;
     this.#defaults = defaults;
     this.#around = surroundings;
-    this.#shared = new SharedLimits(report);
+    this.#shared = surroundings.sharedLimits;
     this.#reserved = new Set(surroundings.identityNames.map(foldName));
   }
 
@@ -86,7 +95,6 @@ class RouteCompiler {
     const matches = compileMatches(report, fields, this.#around.paths);
     const name = this.#nameOf(fields, matches);
     const guard = this.#guard(entry, fields, commonParameters(matches));
-    const limits = this.#limits(fields);
     const headers = this.#own(fields, "headers");
     const policy: RoutePolicy = {
       name,
@@ -95,7 +103,7 @@ class RouteCompiler {
       upstream: this.#upstream(fields),
       ...guard,
       ips: compileIps(report, this.#own(fields, "ips")),
-      limits: nameLimits(limits, name),
+      limits: this.#limits(fields, name, guard.access),
       cors: this.#cors(fields),
       stripPrefix: compileStripPrefix(report, fields.stripPrefix, matches, this.#around.paths),
       request: compileEdits(report, headers, "request", this.#reserved),
@@ -116,7 +124,7 @@ class RouteCompiler {
     compileAuth(report, auth, this.#around.verifiers);
     const none = { ...scopes, value: undefined, present: false };
     compileAuthz(report, { scopes, roles, require: none }, this.#around.roles, new Set());
-    for (const one of compileLimits(report, limit)) this.#shared.add(one);
+    this.#checkDefaultLimits(limit);
     compileCors(report, cors, this.#around.keyHeaders);
     compileEdits(report, headers, "request", this.#reserved);
     compileEdits(report, headers, "response", new Set());
@@ -128,7 +136,7 @@ class RouteCompiler {
   finish(compiled: readonly Compiled[]): void {
     const matches = compiled.map((one) => one.matches);
     checkOverlaps(this.#report, matches, this.#around.paths.caseSensitive, this.#around.ownPaths);
-    this.#shared.checkAgainst(new Set(compiled.map(({ policy }) => policy.name)));
+    this.#shared.finish(new Set(compiled.map(({ policy }) => policy.name)));
   }
 
   /** The route's own field, or that of `defaults`. */
@@ -241,10 +249,30 @@ class RouteCompiler {
     }
   }
 
-  #limits(fields: RouteFields): readonly UnnamedLimit[] {
-    const limits = compileLimits(this.#report, this.#own(fields, "limit"));
-    for (const limit of limits) this.#shared.add(limit);
-    return limits;
+  #checkDefaultLimits(field: GuardFields["limit"]): void {
+    const rules = { tiers: this.#around.tiers, ofKey: false };
+    for (const one of compileLimits(this.#report, field, rules)) this.#shared.add(one);
+    if (field.value === false && this.#around.globalLimits.length > 0) {
+      const message = "`limit: false` would exempt every route from `globalLimit`";
+      const hint =
+        "leave it out of `defaults`, where it says nothing else, and write it on the routes to be exempt";
+      this.#report.add(field.node.at, field.path, "conflict", message, { hint });
+    }
+  }
+
+  /** The route's own limits, then those of all routes; none when it says `limit: false`. */
+  #limits(fields: RouteFields, name: string, access: RoutePolicy["access"]): readonly FileLimit[] {
+    const field = this.#own(fields, "limit");
+    if (field.value === false) return [];
+    const { tiers, globalLimits } = this.#around;
+    const own = nameLimits(compileLimits(this.#report, field, { tiers, ofKey: false }), name);
+    const all = [...own, ...globalLimits];
+    this.#shared.addNamed(own);
+    this.#shared.checkTogether(all);
+    checkReachable(this.#report, own, globalLimits);
+    for (const { table, limit } of all)
+      if (table !== undefined) checkCallers(this.#report, table.place, table.tiers, limit.subject, access);
+    return all.map(({ limit }) => limit);
   }
 
   #cors(fields: RouteFields): CorsPolicy | undefined {

@@ -119,6 +119,41 @@ any       a.example.com/open/* [?v=2]   app       public                    none
     ]);
   });
 
+  test("tells of limits what they have besides their rate", async () => {
+    const config = join(folder, "limits.yaml");
+    await writeFile(
+      config,
+      `tiers: { guest: 10/h, user: 100/h, admin: false }
+globalLimit: { rate: 1000/min, per: ip, ipv6Prefix: 48, observe: true }
+upstreams: { app: http://127.0.0.1:9000 }
+routes:
+  - match: /a
+    to: app
+    public: true
+    limit:
+      - tier cost 2
+      - { tier: { guest: 0/day, admin: 3/90s }, per: "header:X-Tenant", algorithm: slidingLog }
+      - { rate: 10/s, per: route, burst: 20, onStoreFailure: deny, sync: leased }
+      - { rate: 10/h, cost: 0, costFrom: "responseHeader:X-Units" }
+  - { match: /b, to: app, public: true, limit: false }
+`,
+    );
+    expect(await run(() => routes({ config, format: "json" }))).toBe(0);
+    const shown = (JSON.parse(out) as { readonly limits: readonly string[] }[]).map(({ limits }) => limits);
+    expect(shown).toEqual([
+      [
+        "tier [guest 10/h, user 100/h, admin unlimited] per user cost 2",
+        "tier [guest 0/day, admin 3/90s] per header:x-tenant (slidingLog)",
+        "10/s per route burst 20 (tokenBucket, leased, store away: deny)",
+        "10/h per user cost 0 cost from x-units",
+        "1000/min per ip (global, observed only, IPv6 by /48)",
+      ],
+      [],
+    ]);
+    expect(await run(() => routes({ config, format: "text" }))).toBe(0);
+    for (const limit of shown[0] ?? []) expect(out).toContain(limit);
+  });
+
   test("shows the mistakes of a bad file on standard error and ends with 1", async () => {
     expect(await run(() => routes({ config: join(folder, "bad.yaml"), format: "text" }))).toBe(1);
     expect(out).toBe("");

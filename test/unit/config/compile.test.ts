@@ -39,6 +39,8 @@ test("what isn't said has the documented defaults", async () => {
     redis: undefined,
     issuers: [],
     apiKeys: [],
+    keyLimits: new Map(),
+    globalLimits: [],
     apiKeyHeaders: ["x-api-key"],
     roles: new Map(),
     logs: { level: "info", access: 1, decisions: "denied", fields: {} },
