@@ -5,11 +5,13 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
 import { AuthnChain } from "./authn/chain.ts";
+import { LocalFailureCounter } from "./authn/failures/local-counter.ts";
+import { FailureThrottle } from "./authn/failures/throttle.ts";
 import { JwtVerifier } from "./authn/jwt/verifier.ts";
 import { grantsOf } from "./authz/roles.ts";
 import type { GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
 import type { Clock } from "./core/clock.ts";
-import type { GatewayEvent } from "./core/events.ts";
+import type { Emit, GatewayEvent } from "./core/events.ts";
 import { createApp, ownPaths, type Readiness } from "./http/app.ts";
 import { EdgeState } from "./http/edge-state.ts";
 import { LIMIT_FIELDS } from "./http/own-fields.ts";
@@ -106,6 +108,7 @@ export class Gateway {
         config.paths.caseSensitive,
       ),
       limiter: makeLimiter(config, store),
+      failures: makeThrottle(config, emit),
       keyField: fieldCase(config.apiKeyHeaders[0] ?? "x-api-key"),
     };
     this.#state = new EdgeState({
@@ -244,6 +247,12 @@ function makeLimiter(config: GatewayConfig, store: RedisStore | undefined): Limi
     script: store.script(SLIDING_WINDOW_SCRIPT),
     instances: () => store.instances(),
   });
+}
+
+function makeThrottle({ failedCredentials }: GatewayConfig, emit: Emit): FailureThrottle | undefined {
+  if (failedCredentials === undefined) return undefined;
+  const counter = new LocalFailureCounter(failedCredentials.windowMs, systemClock);
+  return new FailureThrottle(failedCredentials, { clock: systemClock, emit, counter });
 }
 
 function compileRoute(

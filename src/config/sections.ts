@@ -2,6 +2,7 @@
 
 import * as z from "zod";
 import { apiKeyShape } from "../authn/api-key/options.ts";
+import { failedCredentialsOption } from "../authn/failures/options.ts";
 import { issuerShape } from "../authn/jwt/options.ts";
 import { roleShape } from "../authz/options.ts";
 import { notYet } from "../core/wording.ts";
@@ -45,6 +46,7 @@ export const sections = {
   issuers: z.record(nameKey, z.strictObject(issuerShape)).describe("Issuers of tokens, by name").optional(),
   apiKeys: z.array(z.strictObject(apiKeyShape)).describe("API keys").optional(),
   apiKeyHeaders: apiKeyHeadersOption.optional(),
+  failedCredentials: failedCredentialsOption.optional(),
   roles: z.record(nameKey, z.strictObject(roleShape)).describe("Roles, by name").optional(),
   identity: z
     .strictObject(identityShape)

@@ -12,6 +12,7 @@ import { nearest } from "../suggest.ts";
 import type { MapEntry, MapNode, Place, TreeNode } from "../tree.ts";
 import { compileApiKeyHeaders, compileApiKeys } from "./api-keys.ts";
 import { compileCors } from "./cors.ts";
+import { compileFailedCredentials } from "./failed-credentials.ts";
 import { compileIdentity } from "./identity.ts";
 import { compileIssuers } from "./issuers.ts";
 import { compileRoles } from "./roles.ts";
@@ -63,6 +64,7 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
     issuers,
     apiKeys,
     apiKeyHeaders: keyHeaders,
+    failedCredentials: compileFailedCredentials(report, place("failedCredentials")),
     roles,
     identity: identity.mapping,
     identityNames: identity.names,
