@@ -115,7 +115,7 @@ describe("with the defaults", () => {
     ]);
   });
 
-  test("gRPC callers get the status that means the same, readable by a browser", async () => {
+  test("gRPC callers get the status that means the same, readable by a browser, and WebSockets get no tunnel", async () => {
     const from = "127.0.0.4";
     await statuses(
       300,
@@ -132,6 +132,15 @@ describe("with the defaults", () => {
     ]);
     expect(refused.header("grpc-message")).toMatch(/^too_many_failures: /);
     expect(refused.header("access-control-expose-headers")).toContain("grpc-status");
+    // A handshake meets the same decision.
+    const upgrade = {
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+      "X-API-Key": guess(),
+    };
+    expect((await ask(from, upgrade)).status).toBe(429);
   });
 
   test("★J38 a flood of bad tokens from the address of good users harms none of them", async () => {

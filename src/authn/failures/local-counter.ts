@@ -9,27 +9,20 @@ export const MOST_FAILING = 100_000;
 // Failures are counted in slots of this part of the window, so that an id costs little however often it fails.
 const SLOTS = 16;
 
-/** The failures of one id, by slot. */
-class Failures {
-  readonly #slots: number[] = [];
-  readonly #counts: number[] = [];
+/** The failures of one id: slot and number in turn, oldest first. Flat, since most ids fail once. */
+type Failures = number[];
 
-  /** Counts one failure and gives the number of those not older than `SLOTS` slots. */
-  add(slot: number): number {
-    while ((this.#slots[0] ?? slot) < slot - SLOTS) {
-      this.#slots.shift();
-      this.#counts.shift();
-    }
-    const last = this.#slots.length - 1;
-    if (this.#slots[last] === slot) this.#counts[last] = (this.#counts[last] ?? 0) + 1;
-    else {
-      this.#slots.push(slot);
-      this.#counts.push(1);
-    }
-    let sum = 0;
-    for (const count of this.#counts) sum += count;
-    return sum;
-  }
+/** Counts one failure and gives the number of those not older than `SLOTS` slots. */
+function add(failures: Failures, slot: number): number {
+  let old = 0;
+  while ((failures[old] ?? slot) < slot - SLOTS) old += 2;
+  if (old > 0) failures.splice(0, old);
+  const last = failures.length - 2;
+  if (failures[last] === slot) failures[last + 1] = (failures[last + 1] ?? 0) + 1;
+  else failures.push(slot, 1);
+  let sum = 0;
+  for (let index = 1; index < failures.length; index += 2) sum += failures[index] ?? 0;
+  return sum;
 }
 
 /** A failure is counted for the whole window, and for at most a sixteenth of it longer. */
@@ -58,8 +51,10 @@ export class LocalFailureCounter implements FailureCounter {
   count(dimension: FailureDimension, hashedId: string): number {
     const now = this.#clock.steadyMs();
     const table = this.#tables[dimension];
-    const failures = table.get(hashedId) ?? new Failures();
+    const slot = Math.floor(now / this.#slotMs);
+    const known = table.get(hashedId);
+    const failures = known ?? [slot, 1];
     table.set(hashedId, failures, now);
-    return failures.add(Math.floor(now / this.#slotMs));
+    return known === undefined ? 1 : add(known, slot);
   }
 }

@@ -21,7 +21,7 @@ export class RecentTable<V> {
     this.#keepMs = keepMs;
   }
 
-  /** Number of entries held. */
+  /** Number of entries held; one that moved between the generations may count twice. */
   get size(): number {
     return this.#young.size + this.#old.size;
   }
@@ -38,7 +38,6 @@ export class RecentTable<V> {
       this.#young = new Map();
       this.#youngSinceMs = nowMs;
     }
-    this.#old.delete(key);
     this.#young.set(key, value);
   }
 }
