@@ -128,6 +128,10 @@ const EXPLANATIONS: Readonly<Record<DenialCode, Explanation>> = {
     when: "A limit is used up. Wait for `Retry-After` seconds. See [LIMITS.md](LIMITS.md).",
     reasons: [],
   },
+  too_many_failures: {
+    when: "Too many bad credentials came from the client's address, or for the same key prefix or token subject. Wait for `Retry-After` seconds. See [SECURITY.md](../SECURITY.md#failed-credentials).",
+    reasons: ["address_blocked", "credential_blocked"],
+  },
   internal_error: {
     when: "The gateway itself failed. The log has a `defect` line with the request id.",
     reasons: [],
@@ -206,6 +210,14 @@ const REASONS: readonly (readonly [reason: string, meaning: string])[] = [
   ["key_checksum", "begins as a Gatewarden key but its checksum is wrong: mistyped or cut off"],
   ["key_unknown", "no entry of `apiKeys` has this hash"],
   ["key_address", "the client is outside the key's `allowIps`"],
+  [
+    "address_blocked",
+    "failures came from the client's address; a key that could be a guess is not even looked at",
+  ],
+  [
+    "credential_blocked",
+    "failures came with this beginning of a key, or this issuer and subject, from any address",
+  ],
   ["two_kinds", "a token and an API key, both of which the route takes alone"],
   ["token_in_two_places", "a second token in the query or in `X-Forwarded-Access-Token`"],
   ["framing", "`Content-Length` and `Transfer-Encoding` contradict each other or themselves"],

@@ -6,11 +6,14 @@ import type { AdminServer } from "./admin/server.ts";
 import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
 import { AuthnChain } from "./authn/chain.ts";
+import { LocalFailureCounter } from "./authn/failures/local-counter.ts";
+import { SharedFailureCounter } from "./authn/failures/shared-counter.ts";
+import { FailureThrottle } from "./authn/failures/throttle.ts";
 import { JwtVerifier } from "./authn/jwt/verifier.ts";
 import { grantsOf } from "./authz/roles.ts";
 import type { GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
 import type { Clock } from "./core/clock.ts";
-import type { GatewayEvent } from "./core/events.ts";
+import type { Emit, GatewayEvent } from "./core/events.ts";
 import type { Readiness } from "./core/health.ts";
 import { createApp, ownPaths } from "./http/app.ts";
 import { EdgeState } from "./http/edge-state.ts";
@@ -69,6 +72,7 @@ export class Gateway {
   readonly log: GatewayLog;
   readonly #store: RedisStore | undefined;
   readonly #limiter: Limiter;
+  readonly #failures: FailureThrottle | undefined;
   readonly #config: GatewayConfig;
   readonly #verifier: JwtVerifier;
   readonly #connections = new Map<string, Connections>();
@@ -112,6 +116,8 @@ export class Gateway {
       limiter.register(route.refusalLimits, route.name);
     }
     this.#limiter = limiter;
+    const failures = makeThrottle(config, limiter, emit);
+    this.#failures = failures;
     this.policy = {
       admission: {
         paths: config.paths,
@@ -128,6 +134,7 @@ export class Gateway {
         config.paths.caseSensitive,
       ),
       limiter,
+      failures,
       keyField: fieldCase(config.apiKeyHeaders[0] ?? "x-api-key"),
     };
     this.#state = new EdgeState({
@@ -196,6 +203,7 @@ export class Gateway {
       limits: () => this.#limiter.stats(),
       degraded: () => this.#limiter.degraded,
       counters: () => this.#limiter.size,
+      failedCredentials: () => new Map(Object.entries(this.#failures?.refusals ?? {})),
       store: () => store && { name: "redis", up: store.reachable, failures: this.#losses },
     };
   }
@@ -302,6 +310,25 @@ function makeLimiter(config: GatewayConfig, store: RedisStore | undefined): Limi
     script: store.script(LIMITER_SCRIPT),
     instances: () => store.instances(),
   });
+}
+
+function makeThrottle(
+  { failedCredentials }: GatewayConfig,
+  limiter: Limiter,
+  emit: Emit,
+): FailureThrottle | undefined {
+  if (failedCredentials === undefined) return undefined;
+  const { limit, windowMs } = failedCredentials;
+  const own = new LocalFailureCounter(windowMs, systemClock);
+  const tally = (name: string) =>
+    limiter.tally({ name, limit, windowMs, subject: { by: "route" }, cost: 1, onStoreFailure: "local" });
+  const address = tally("failed credentials by address");
+  const credential = tally("failed credentials by credential");
+  const counter =
+    address === undefined || credential === undefined
+      ? own
+      : new SharedFailureCounter(own, { address, credential });
+  return new FailureThrottle(failedCredentials, { clock: systemClock, emit, counter });
 }
 
 function compileRoute(

@@ -6,7 +6,7 @@ import { ANONYMOUS, type Principal } from "../core/principal.ts";
 import { type Awaitable, isPromise } from "../core/result.ts";
 import { ScopeSet } from "../core/scope.ts";
 import { type Authenticator, type AuthnOutcome, type CredentialKind, rejected } from "./authenticator.ts";
-import { type FoundCredentials, findCredentials } from "./credentials.ts";
+import { type DecidingCredentials, type FoundCredentials, findCredentials } from "./credentials.ts";
 
 export interface ChainPolicy {
   /** OR of ANDs. Empty: the route is public. */
@@ -50,6 +50,21 @@ export class AuthnChain {
     if (alternative !== undefined) return verifyAll(alternative, found, clientAddress);
     const none = ![...this.#accepted].some((kind) => found[kind] !== undefined);
     return none && this.#policy.optional ? PASS : rejected(deny("credentials_missing"));
+  }
+
+  /**
+   * The credentials that `authenticate` looks at in this request; none when it decides without. For those who have to
+   * know beside the usual way of a request, since it looks for them anew.
+   */
+  deciding(fields: Fields, search: string): DecidingCredentials {
+    const found = findCredentials(fields, this.#policy.keyFields);
+    if ("code" in found || this.#conflict(found, fields, search) !== undefined) return {};
+    const deciding: Partial<Record<CredentialKind, string>> = {};
+    for (const { kind } of this.#decisive(found) ?? []) {
+      const credential = found[kind];
+      if (credential !== undefined) deciding[kind] = credential;
+    }
+    return deciding;
   }
 
   /** The first alternative whose credentials all came; without `firstMatch` it must look at every one that came. */

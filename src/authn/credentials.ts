@@ -12,6 +12,9 @@ export interface FoundCredentials {
   readonly repeated: CredentialKind | undefined;
 }
 
+/** The credentials that decide about a request, by kind. */
+export type DecidingCredentials = Readonly<Partial<Record<CredentialKind, string>>>;
+
 const NONE: FoundCredentials = { jwt: undefined, apiKey: undefined, repeated: undefined };
 const KEY_PREFIX = "gwk_";
 

@@ -2,6 +2,7 @@
 // size in bytes. The composition root turns it into a running gateway.
 
 import type { ApiKeyRecord } from "../authn/api-key/policy.ts";
+import type { FailurePolicy } from "../authn/failures/policy.ts";
 import type { IssuerPolicy } from "../authn/jwt/policy.ts";
 import type { AddressRules, AuthzPolicy, RoleTable } from "../authz/policy.ts";
 import type { AddressRange } from "../core/address.ts";
@@ -109,6 +110,8 @@ export interface GatewayConfig {
   readonly keyLimits: ReadonlyMap<string, readonly LimitPolicy[]>;
   /** Lower case. */
   readonly apiKeyHeaders: readonly string[];
+  /** Undefined when it is switched off. */
+  readonly failedCredentials: FailurePolicy | undefined;
   readonly roles: RoleTable;
   readonly identity: readonly (readonly [header: string, fact: IdentityFact])[];
   /** Lower case: every header that a client must never set, whether or not the upstream is sent it. */

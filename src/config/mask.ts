@@ -1,7 +1,7 @@
 // Blanks what may be a secret in a line of the file before the line is shown. Blanks too much rather than too little.
 
 // Keys whose values are shown although their names sound like a secret.
-const HARMLESS = new Set(["apikeys", "apikeyheaders", "forwardcredentials"]);
+const HARMLESS = new Set(["apikeys", "apikeyheaders", "failedcredentials", "forwardcredentials"]);
 const SENSITIVE = /secret|token|passw|key|hash|value|credential|authorization|cookie|private|redis/;
 const KEY = /(?:^|[\s,{[])("[^"]*"|'[^']*'|[\w$.-]+)\s*:(?=\s|$)/g;
 // Reads: one variable or file without a default, then the end of the value.

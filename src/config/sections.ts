@@ -1,6 +1,7 @@
 // The sections of a file: which exist, and the schema of the whole for editors.
 
 import * as z from "zod";
+import { failedCredentialsOption } from "../authn/failures/options.ts";
 import { issuerShape } from "../authn/jwt/options.ts";
 import { roleShape } from "../authz/options.ts";
 import { notYet } from "../core/wording.ts";
@@ -48,6 +49,7 @@ export const sections = {
   issuers: z.record(nameKey, z.strictObject(issuerShape)).describe("Issuers of tokens, by name").optional(),
   apiKeys: z.array(z.strictObject(apiKeyEntryShape)).describe("API keys").optional(),
   apiKeyHeaders: apiKeyHeadersOption.optional(),
+  failedCredentials: failedCredentialsOption.optional(),
   roles: z.record(nameKey, z.strictObject(roleShape)).describe("Roles, by name").optional(),
   tiers: z
     .record(nameKey, tierRate)

@@ -57,6 +57,7 @@ export const DENIALS = {
   misdirected_request: { status: 421, grpc: 14, title: "This host is not served here" },
   headers_too_large: { status: 431, grpc: 8, title: "The header section is too large", closes: true },
   rate_limited: { status: 429, grpc: 8, title: "Too many requests" },
+  too_many_failures: { status: 429, grpc: 8, title: "Too many failed credentials" },
   internal_error: { status: 500, grpc: 13, title: "The gateway failed" },
   not_implemented: { status: 501, grpc: 12, title: "Not supported", closes: true },
   upstream_unreachable: { status: 502, grpc: 14, title: "The upstream could not be reached" },

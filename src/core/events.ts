@@ -13,6 +13,16 @@ export type GatewayEvent =
   | { readonly kind: "store_recovered"; readonly store: string }
   /** The store deletes counters when its memory runs out, so limits may let more through than they say. */
   | { readonly kind: "store_evicts"; readonly store: string; readonly policy: string }
+  /** A block of the failed-credential throttle began. */
+  | {
+      readonly kind: "credential_failures";
+      readonly dimension: "address" | "credential";
+      /** IPv4 address or IPv6 /64 that is blocked; only where the dimension is the address. */
+      readonly client?: string;
+      /** Failures in the trailing window. */
+      readonly failures: number;
+      readonly blockedForSeconds: number;
+    }
   | {
       readonly kind: "upstream_failed";
       readonly upstream: string;

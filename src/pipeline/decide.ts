@@ -1,8 +1,10 @@
-// The decision, in the order that users can rely on: target → route → address → credentials → authorization → limits.
-// Everything it uses was compiled at load; it answers at once unless a key set or the limit store has to be asked.
+// The decision, in the order that users can rely on: target → route → address → failed-credential throttle →
+// credentials → authorization → limits. Everything it uses was compiled at load; it answers at once unless a key set or
+// the limit store has to be asked.
 
 import type { AuthnOutcome } from "../authn/authenticator.ts";
 import { challengesFor, wantsChallenge } from "../authn/challenge.ts";
+import type { FailureThrottle } from "../authn/failures/throttle.ts";
 import { addressAllowed } from "../authz/addresses.ts";
 import { authorize } from "../authz/authorize.ts";
 import { type Denial, deny } from "../core/denial.ts";
@@ -22,6 +24,8 @@ export interface Policy {
   readonly admission: AdmissionPolicy;
   readonly routes: RouteTable<CompiledRoute>;
   readonly limiter: { take(limits: readonly RouteLimit[], input: LimitInput): Awaitable<LimitResult> };
+  /** What becomes of those who send bad credentials in numbers; undefined: they are answered like everybody. */
+  readonly failures: FailureThrottle | undefined;
   /** Header that API-key challenges name. */
   readonly keyField: string;
 }
@@ -37,7 +41,7 @@ const NEVER_FORWARDED: ReadonlySet<string> = new Set(["TRACE", "CONNECT"]);
 /** What a resource that takes any method allows. */
 export const FORWARDED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/** Decides on one request. Pure but for the counters of limits and the caches of keys. */
+/** Decides on one request. Pure but for the counters of limits and failures and the caches of keys. */
 export function decide(policy: Policy, arrival: Arrival): Awaitable<Decision> {
   const admission = admit(policy.admission, arrival);
   if (!admission.ok) return { ...NOTHING_KNOWN, denial: admission.denial, protocol: admission.protocol };
@@ -63,6 +67,8 @@ export function decide(policy: Policy, arrival: Arrival): Awaitable<Decision> {
   if (!addressAllowed(found.route.ips, request.clientAddress)) {
     return refuseOn(policy, matched, undefined, deny("address_denied"));
   }
+  const guess = policy.failures?.beforeAuthentication(found.route.chain, request);
+  if (guess !== undefined) return refuseOn(policy, matched, undefined, guess);
   const outcome = found.route.chain.authenticate(
     request.fields,
     request.target.search,
@@ -78,7 +84,11 @@ function findRoute(policy: Policy, request: GatewayRequest, method: string): Rou
 }
 
 function afterAuthentication(policy: Policy, matched: Matched, outcome: AuthnOutcome): Awaitable<Decision> {
-  if (outcome.kind === "rejected") return refuseOn(policy, matched, undefined, outcome.denial);
+  if (outcome.kind === "rejected") {
+    const { denial } = outcome;
+    const answer = policy.failures?.afterRejection(matched.route.chain, matched.request, denial) ?? denial;
+    return refuseOn(policy, matched, undefined, answer);
+  }
   const { principal } = outcome;
   const denial = authorize(matched.route.authz, principal, matched.parameters);
   if (denial !== undefined) {

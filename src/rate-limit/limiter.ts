@@ -125,12 +125,17 @@ export class Limiter {
   }
 
   /**
-   * Counts events that are no requests, by the rules of `policy`; the function counts one for `who` and tells how many
-   * there are in the window, of all instances as far as the store answers.
+   * Counts events that are no requests in the shared counters, in the window of `policy`: the function counts one for
+   * `who` and tells how many there are, undefined while the store gives no answer. Undefined without a store.
    */
-  tally(policy: LimitPolicy): (who: string) => Awaitable<number> {
+  tally(policy: LimitPolicy): ((who: string) => Awaitable<number | undefined>) | undefined {
+    const shared = this.#shared;
+    if (shared === undefined) return undefined;
     const limit = bindLimit(this.#prefix, policy, new LimitStats("", policy));
-    return (who) => this.#charge(limit, counterKey(limit.counters, who), 1);
+    return (who) => {
+      if (!shared.calls.available) return undefined;
+      return shared.exact.charge(limit, counterKey(limit.counters, who), 1);
+    };
   }
 
   /**

@@ -63,6 +63,7 @@ export class GatewayLog {
   readonly #decision: Logger;
   readonly #system: Logger;
   readonly #audit: Logger;
+  readonly #security: Logger;
   readonly #sink: LineSink;
 
   constructor({ level, fields, sink }: LogOptions) {
@@ -80,6 +81,8 @@ export class GatewayLog {
     this.#decision = root.child({ type: "decision" }, { level: "info" });
     this.#audit = root.child({ type: "audit" }, { level: "info" });
     this.#system = root.child({ type: "system" });
+    // Nor is an attack less worth knowing where the gateway's own affairs are not.
+    this.#security = root.child({ type: "security" }, { level: "info" });
     this.#sink = sink;
   }
 
@@ -118,6 +121,10 @@ export class GatewayLog {
   /** An operational event as a line. */
   event(event: GatewayEvent): void {
     const { kind, ...facts } = event;
+    if (SECURITY.has(kind)) {
+      this.#security.warn({ event: kind, ...facts });
+      return;
+    }
     this.system(GOOD_NEWS.has(kind) ? "info" : "warn", kind, facts);
   }
 
@@ -130,6 +137,8 @@ export class GatewayLog {
   }
 }
 
+/** Events that are about those who call, not about the gateway. */
+const SECURITY: ReadonlySet<GatewayEvent["kind"]> = new Set(["credential_failures"]);
 const GOOD_NEWS: ReadonlySet<GatewayEvent["kind"]> = new Set(["keys_refreshed", "store_recovered"]);
 
 let lastMs = 0;

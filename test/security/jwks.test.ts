@@ -16,7 +16,8 @@ const call = async (token: string, one = rig): Promise<number> =>
 
 describe("a warm key set", () => {
   beforeAll(async () => {
-    rig = await startRig({ keysA: [first] });
+    // One address sends hundreds of bad tokens, and each has to get its own answer.
+    rig = await startRig({ keysA: [first], sections: "failedCredentials: false" });
     expect(await call(rig.token())).toBe(200);
   });
   afterAll(() => rig?.stop());

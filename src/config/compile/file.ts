@@ -13,6 +13,7 @@ import { nearest } from "../suggest.ts";
 import type { MapEntry, MapNode, Place, TreeNode } from "../tree.ts";
 import { compileApiKeyHeaders, compileApiKeys } from "./api-keys.ts";
 import { compileCors } from "./cors.ts";
+import { compileFailedCredentials } from "./failed-credentials.ts";
 import { compileIdentity } from "./identity.ts";
 import { compileIssuers } from "./issuers.ts";
 import { type NamedLimit, nameLimits, SharedLimits } from "./limit-names.ts";
@@ -75,6 +76,7 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
     apiKeys: apiKeys.records,
     keyLimits: apiKeys.limits,
     apiKeyHeaders: keyHeaders,
+    failedCredentials: compileFailedCredentials(report, place("failedCredentials")),
     roles,
     identity: identity.mapping,
     identityNames: identity.names,

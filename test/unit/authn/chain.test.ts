@@ -240,6 +240,36 @@ test("an authenticator is asked once, about its own credential, with the client'
   expect([jwt.asked, apiKey.asked]).toEqual([["token from 192.0.2.1"], ["key from 192.0.2.1"]]);
 });
 
+describe("the credentials that decide, for those who have to know them", () => {
+  const jwt = authenticator("jwt", "token", false);
+  const apiKey = authenticator("apiKey", "key", false);
+  const EITHER = { alternatives: [[jwt], [apiKey]] };
+  const BOTH = { alternatives: [[apiKey, jwt]] };
+  const key = { apiKey: "key" };
+  const token = { jwt: "token" };
+
+  test.each<readonly [what: string, policy: Partial<ChainPolicy>, raw: readonly string[], found: object]>([
+    ["a key", EITHER, K, key],
+    ["a bad token", EITHER, BAD_T, { jwt: "forged" }],
+    ["nothing", EITHER, [], {}],
+    ["an empty Bearer", EITHER, ["Authorization", "Bearer"], {}],
+    ["two that are ambiguous", EITHER, [...T, ...K], {}],
+    ["two of one kind", EITHER, [...K, ...K], {}],
+    ["both together", BOTH, [...T, ...K], { ...key, ...token }],
+    ["half of both", BOTH, K, {}],
+    ["the first match", { ...EITHER, firstMatch: true }, [...T, ...K], token],
+    ["a kind that the route doesn't take", { alternatives: [[jwt]] }, [...T, ...K], token],
+    ["that kind alone", { alternatives: [[jwt]] }, K, {}],
+    ["a public route", {}, [...T, ...K], {}],
+  ])("%s", async (_what, policy, raw, found) => {
+    const chain = new AuthnChain({ ...OTHER_FIELDS, alternatives: [], ...policy });
+    expect(chain.deciding(new Fields(raw), "")).toEqual(found);
+    const asked = jwt.asked.length + apiKey.asked.length;
+    await chain.authenticate(new Fields(raw), "", "192.0.2.1");
+    expect(jwt.asked.length + apiKey.asked.length - asked).toBe(Object.keys(found).length);
+  });
+});
+
 test("an authenticator that breaks is no verdict on the credential", async () => {
   const broken: Authenticator = {
     name: "jwt",

@@ -42,6 +42,7 @@ test("what isn't said has the documented defaults", async () => {
     keyLimits: new Map(),
     globalLimits: [],
     apiKeyHeaders: ["x-api-key"],
+    failedCredentials: { limit: 300, windowMs: 60_000, backoffMs: 1_000, longestMs: 900_000 },
     roles: new Map(),
     logs: { level: "info", access: 1, decisions: "denied", fields: {} },
     legacyRateLimitHeaders: false,
@@ -57,6 +58,21 @@ test("what isn't said has the documented defaults", async () => {
     "X-User-Tier",
   ]);
   expect(identityNames).toEqual(identity.map(([header]) => header.toLowerCase()));
+});
+
+test.each([
+  ["failedCredentials: false", undefined],
+  ["failedCredentials: {}", { limit: 300, windowMs: 60_000, backoffMs: 1_000, longestMs: 900_000 }],
+  [
+    "failedCredentials: { limit: 5/10s, backoff: 2s, longest: 1h }",
+    { limit: 5, windowMs: 10_000, backoffMs: 2_000, longestMs: 3_600_000 },
+  ],
+  [
+    "failedCredentials: { backoff: 1h }",
+    { limit: 300, windowMs: 60_000, backoffMs: 3_600_000, longestMs: 3_600_000 },
+  ],
+])("%s is read", async (section, policy) => {
+  expect((await load(`${section}\n${UP}${PUBLIC}`)).failedCredentials).toEqual(policy);
 });
 
 describe("listen", () => {

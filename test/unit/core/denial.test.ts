@@ -25,6 +25,7 @@ const PROMISED: Readonly<Record<DenialCode, readonly [status: number, grpc: numb
   misdirected_request: [421, 14],
   headers_too_large: [431, 8],
   rate_limited: [429, 8],
+  too_many_failures: [429, 8],
   internal_error: [500, 13],
   not_implemented: [501, 12],
   upstream_unreachable: [502, 14],

@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { type Authenticator, type CredentialKind, rejected } from "../../../src/authn/authenticator.ts";
 import { AuthnChain } from "../../../src/authn/chain.ts";
+import { LocalFailureCounter } from "../../../src/authn/failures/local-counter.ts";
+import type { FailurePolicy } from "../../../src/authn/failures/policy.ts";
+import { FailureThrottle } from "../../../src/authn/failures/throttle.ts";
 import type { CorsPolicy } from "../../../src/config/gateway-config.ts";
 import { parseRange } from "../../../src/core/address.ts";
 import { deny } from "../../../src/core/denial.ts";
@@ -21,8 +24,11 @@ const KEY = ["X-Api-Key", "key"];
 
 /** What was asked, in order: the steps that a decision took. */
 let steps: string[] = [];
+let nowMs = 1_000;
+const clock = { steadyMs: () => nowMs };
 beforeEach(() => {
   steps = [];
+  nowMs = 1_000;
 });
 
 function authenticator(
@@ -90,13 +96,15 @@ interface Setup {
   readonly slowLimits?: boolean;
   readonly unavailable?: boolean;
   readonly trusted?: string;
+  /** Turns on the failed-credential throttle. */
+  readonly failures?: FailurePolicy;
 }
 
 /** A policy of these routes, by pattern, with a limiter in memory. */
 function policyOf(routes: Readonly<Record<string, RouteParts>>, setup: Setup = {}): Policy {
   const jwt = authenticator("jwt", { token: ["read", "write"], reader: ["read"] }, setup.later ?? false);
   const apiKey = authenticator("apiKey", { key: ["read"] }, setup.later ?? false);
-  const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 1_000 } });
+  const limiter = new Limiter({ prefix: "gw", clock });
   const table = Object.entries(routes).map(([pattern, parts]): [ReturnType<typeof match>, CompiledRoute] => {
     const alternatives = parts.public === true ? [] : [[jwt], [apiKey]];
     const denied = parts.deny === undefined ? undefined : parseRange(parts.deny);
@@ -152,6 +160,13 @@ function policyOf(routes: Readonly<Record<string, RouteParts>>, setup: Setup = {
         return setup.slowLimits === true ? Promise.resolve(result) : result;
       },
     },
+    failures:
+      setup.failures &&
+      new FailureThrottle(setup.failures, {
+        clock,
+        emit: (event) => steps.push(event.kind),
+        counter: new LocalFailureCounter(setup.failures.windowMs, clock),
+      }),
     keyField: "X-Api-Key",
   };
 }
@@ -352,6 +367,73 @@ describe.each([
       limit: { kind: "refused" },
       route: { name: "/a" },
     });
+  });
+});
+
+describe.each([
+  ["at once", {}],
+  ["later", { later: true, slowLimits: true }],
+])("the failed-credential throttle, with answers that come %s", (_when, timing) => {
+  const failures: FailurePolicy = { limit: 2, windowMs: 60_000, backoffMs: 1_000, longestMs: 60_000 };
+  const WRONG = ["X-Api-Key", "wrong"];
+  const routes = {
+    "/a": { scopes: ["read"] },
+    "/optional": { optional: true },
+    "/open": { public: true },
+    "/limited": { limits: [limit("ip", "ip", 5)] },
+    "/far": { deny: "192.0.2.0/24" },
+  };
+  const blocked = async (): Promise<Policy> => {
+    const policy = policyOf(routes, { ...timing, failures });
+    expect(await ask(policy, "GET /a", WRONG)).toBe("api_key_invalid apiKey_bad");
+    expect(await ask(policy, "GET /a", FORGED)).toBe("token_invalid jwt_bad");
+    expect(steps).toEqual(["apiKey", "jwt", "credential_failures"]);
+    steps = [];
+    return policy;
+  };
+
+  test("refuses a key that could be a guess after the route and the address, before it is looked at", async () => {
+    const policy = await blocked();
+    for (const fields of [WRONG, KEY])
+      expect(await ask(policy, "GET /a", fields)).toBe("too_many_failures address_blocked");
+    expect(steps).toEqual([]);
+    expect(await ask(policy, "GET /nowhere", KEY)).toBe("route_not_found route_not_found");
+    expect(await ask(policy, "GET /far", KEY)).toBe("address_denied address_denied");
+    expect(await decide(policy, arrival("GET /a", KEY))).toMatchObject({ denial: { retryAfterSeconds: 1 } });
+  });
+
+  test("looks at tokens whatever is blocked: good ones pass, bad ones get 429", async () => {
+    const policy = await blocked();
+    expect(await ask(policy, "GET /a", TOKEN)).toBe("forward /a as token");
+    expect(await ask(policy, "GET /a", FORGED)).toBe("too_many_failures address_blocked");
+    expect(await ask(policy, "GET /a", ["Authorization", "Bearer "])).toBe(
+      "too_many_failures address_blocked",
+    );
+    expect(steps).toEqual(["jwt", "jwt"]);
+  });
+
+  test("leaves everybody else alone", async () => {
+    const policy = await blocked();
+    expect(await ask(policy, "GET /a", KEY, { peerAddress: "192.0.2.2" })).toBe("forward /a as key");
+    expect(await ask(policy, "GET /a")).toBe("credentials_missing credentials_missing");
+    expect(await ask(policy, "GET /optional")).toBe("forward /optional as anonymous");
+    expect(await ask(policy, "GET /open", KEY)).toBe("forward /open as anonymous");
+    expect(await ask(policy, "GET /a", [...TOKEN, ...KEY])).toBe("credentials_ambiguous two_kinds");
+  });
+
+  test("gives way again when its time is over", async () => {
+    const policy = await blocked();
+    nowMs += 999;
+    expect(await ask(policy, "GET /a", KEY)).toBe("too_many_failures address_blocked");
+    nowMs += 1;
+    expect(await ask(policy, "GET /a", KEY)).toBe("forward /a as key");
+  });
+
+  test("refused ones are charged on the limits of their address, which have the word once they are used up", async () => {
+    const policy = await blocked();
+    for (let count = 0; count < 5; count++)
+      expect(await ask(policy, "GET /limited", KEY)).toBe("too_many_failures address_blocked");
+    expect(await ask(policy, "GET /limited", KEY)).toBe("rate_limited rate_limited");
   });
 });
 

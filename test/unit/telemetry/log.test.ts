@@ -76,6 +76,29 @@ describe("the log", () => {
     expect(decision).not.toHaveProperty("subject");
   });
 
+  test("writes events about those who call as security lines, whatever the level", async () => {
+    const [line, ...more] = await lines(
+      (log) =>
+        log.event({
+          kind: "credential_failures",
+          dimension: "credential",
+          failures: 300,
+          blockedForSeconds: 1,
+        }),
+      { level: "error" },
+    );
+    expect(more).toEqual([]);
+    expect(line).toEqual({
+      level: "warn",
+      time: expect.any(String),
+      type: "security",
+      event: "credential_failures",
+      dimension: "credential",
+      failures: 300,
+      blockedForSeconds: 1,
+    });
+  });
+
   test("writes constant members into every line", async () => {
     const written = await lines(
       (log) => {
