@@ -11,7 +11,7 @@ import { SharedFailureCounter } from "./authn/failures/shared-counter.ts";
 import { FailureThrottle } from "./authn/failures/throttle.ts";
 import { JwtVerifier } from "./authn/jwt/verifier.ts";
 import { grantsOf } from "./authz/roles.ts";
-import type { GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
+import type { CorsPolicy, GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Emit, GatewayEvent } from "./core/events.ts";
 import type { Readiness } from "./core/health.ts";
@@ -47,10 +47,13 @@ const ALWAYS_EXPOSED = [
   "RateLimit-Limit",
   "RateLimit-Remaining",
   "RateLimit-Reset",
+  "RateLimit-Mode",
   "grpc-status",
   "grpc-message",
   "grpc-status-details-bin",
 ];
+
+const LEGACY_EXPOSED = ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
 
 const TEARDOWN_MS = 1_000;
 
@@ -357,8 +360,12 @@ function compileRoute(
     cors:
       route.cors === undefined
         ? undefined
-        : { ...route.cors, expose: [...new Set([...route.cors.expose, ...ALWAYS_EXPOSED])] },
+        : { ...route.cors, expose: exposedFields(route.cors, config.legacyRateLimitHeaders) },
   };
+}
+
+function exposedFields({ expose }: CorsPolicy, legacy: boolean): readonly string[] {
+  return [...new Set([...expose, ...ALWAYS_EXPOSED, ...(legacy ? LEGACY_EXPOSED : [])])];
 }
 
 /** Resolves names to authenticators. Issuers that stand as alternatives become one, since a token names its own issuer. */
