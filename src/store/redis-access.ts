@@ -17,15 +17,19 @@ export interface Entry {
 
 /** Reads what an attempt to connect needs. @throws StoreFailure `password_file_unreadable` or `tls_file_unreadable` */
 export async function readEntry({ username, password, passwordFile, tls }: RedisAccess): Promise<Entry> {
+  const known = passwordFile === undefined ? password : await readPassword(passwordFile);
   return {
     username,
-    // Editors and `echo` end files with a line break that belongs to no password.
-    password:
-      passwordFile === undefined
-        ? password
-        : (await readFile(passwordFile, "password_file_unreadable")).replace(/\r?\n$/, ""),
+    // A user without a password is named as well.
+    password: username === undefined ? known : (known ?? ""),
     tls: tls === undefined ? undefined : await readTls(tls),
   };
+}
+
+async function readPassword(path: string): Promise<string> {
+  const text = await readFile(path, "password_file_unreadable");
+  // Editors and `echo` end files with a line break that belongs to no password.
+  return text.replace(/\r?\n$/, "");
 }
 
 async function readTls({ ca, cert, key, serverName }: RedisTls): Promise<ConnectionOptions> {

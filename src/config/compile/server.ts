@@ -24,16 +24,16 @@ const MOST_TIMEOUT_MS = 24 * 3_600_000;
 type ServerConfig = Pick<GatewayConfig, "listen" | "trustedProxies" | "limits" | "drain" | "redis" | "logs">;
 
 /** The sections that no other section refers to. */
-export function compileServer(
+export async function compileServer(
   report: Report,
   place: (name: keyof ServerConfig) => Place | undefined,
-): ServerConfig {
+): Promise<ServerConfig> {
   return {
     listen: compileListen(report, place("listen")),
     trustedProxies: compileTrustedProxies(report, place("trustedProxies")),
     limits: compileServerLimits(report, place("limits")),
     drain: compileDrain(report, place("drain")),
-    redis: compileRedis(report, place("redis")),
+    redis: await compileRedis(report, place("redis")),
     logs: compileLogs(report, place("logs")),
   };
 }
