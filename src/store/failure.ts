@@ -18,8 +18,6 @@ const ANSWERS = new Set(
     "NOGOODSLAVE NOMASTER NOPERM NOREPLICAS NOSCRIPT OOM READONLY TRYAGAIN UNBLOCKED UNKILLABLE WRONGPASS WRONGTYPE"
   ).split(" "),
 );
-// ioredis wraps the last error of a Sentinel into a sentence of its own.
-const WRAPPED = /Last error: (?:\w+: )?(.*)$/s;
 const SYSTEM = /\bE(?:CONNREFUSED|CONNRESET|HOSTUNREACH|NETUNREACH|NOTFOUND|PIPE|TIMEDOUT|AI_AGAIN)\b/;
 const MOST_REASONS = 64;
 
@@ -29,14 +27,13 @@ export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "error";
   const code = "code" in error ? error.code : undefined;
   if (typeof code === "string" && /^[A-Z][A-Z0-9_]{1,49}$/.test(code)) return code.toLowerCase();
-  const message = WRAPPED.exec(error.message)?.[1] ?? error.message;
+  const { message } = error;
   const word = /^[A-Z]{2,20}(?= |$)/.exec(message)?.[0] ?? "";
   if (ANSWERS.has(word)) return word.toLowerCase();
   const system = SYSTEM.exec(message)?.[0];
   if (system !== undefined) return system.toLowerCase();
   if (/time(?:d )?out/i.test(message)) return "timeout";
   if (message.includes("isn't writeable")) return "not_connected";
-  if (message.includes("All sentinels are unreachable")) return "sentinels_unreachable";
   return /certificate|altnames/i.test(message) ? "certificate" : "connection_lost";
 }
 

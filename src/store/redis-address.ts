@@ -102,3 +102,8 @@ export function parseRedisAddress(text: string, defaultPort: number): RedisAddre
   const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
   return host === undefined || port < 1 || port > 65_535 ? undefined : { host, port };
 }
+
+/** `host:port`, the name of a server within its deployment. */
+export function nameOf({ host, port }: RedisAddress): string {
+  return `${host}:${port}`;
+}

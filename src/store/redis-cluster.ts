@@ -5,7 +5,7 @@
 import { reasonOf, StoreFailure } from "./failure.ts";
 import { SLOTS, slotOf } from "./key-slot.ts";
 import type { Link, LinkEvents, Script } from "./link.ts";
-import type { RedisAccess, RedisAddress } from "./redis-address.ts";
+import { nameOf, type RedisAccess, type RedisAddress } from "./redis-address.ts";
 import { RedisConnection } from "./redis-connection.ts";
 
 const MOST_HOPS = 4;
@@ -169,10 +169,6 @@ export class RedisCluster implements Link {
     // Keys of a slot that nobody has would fail one by one.
     if (!covered) throw new StoreFailure("clusterdown");
   }
-}
-
-function nameOf({ host, port }: RedisAddress): string {
-  return `${host}:${port}`;
 }
 
 /** `MOVED 3999 host:port` and `ASK 3999 host:port`; without a host it is that of the server which says so. */

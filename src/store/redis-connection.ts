@@ -1,4 +1,4 @@
-// One connection to one Redis server (given, or named by Sentinels), made anew whenever it ends until it is closed.
+// One connection to one Redis server, made anew whenever it ends until it is closed.
 // A new client for every attempt: it has the password of this moment and nothing left over from the last one.
 
 import { Redis, type RedisOptions } from "ioredis";
@@ -25,12 +25,10 @@ const FIXED = {
   maxRetriesPerRequest: 0,
   // This file makes a new client instead.
   retryStrategy: null,
-  sentinelRetryStrategy: () => null,
   // Whether the server is well is found out with the commands that are needed; INFO may be forbidden.
   enableReadyCheck: false,
   connectTimeout: SILENCE_MS,
   socketTimeout: SILENCE_MS,
-  sentinelCommandTimeout: SILENCE_MS,
   disconnectTimeout: FAREWELL_MS,
   protocol: 2,
   replyMapping: "legacy",
@@ -39,15 +37,12 @@ const FIXED = {
 
 type ClientOptions = RedisOptions & { readonly replyMapping: "legacy" };
 
-/** A server by its address, or the master that Sentinels name. */
-export type ConnectionTarget =
-  | { readonly address: RedisAddress; readonly family?: 0 | 4 | 6 | undefined }
-  | {
-      readonly sentinels: readonly RedisAddress[];
-      readonly name: string;
-      readonly sentinelUsername?: string | undefined;
-      readonly sentinelPassword?: string | undefined;
-    };
+/** The server to connect to. */
+export interface ConnectionTarget {
+  readonly address: RedisAddress;
+  /** Version of IP that a name is looked up for; 0, the default, is either. */
+  readonly family?: 0 | 4 | 6 | undefined;
+}
 
 /** Longest time to the next attempt after `attempts` failed ones, milliseconds. */
 export function reconnectDelay(attempts: number): number {
@@ -219,26 +214,16 @@ export class RedisConnection implements Link {
 
   async #options(): Promise<ClientOptions> {
     const { username, password, tls } = await readEntry(this.#access);
-    const target = this.#target;
-    const common = {
+    const { address, family } = this.#target;
+    return {
       ...FIXED,
+      host: address.host,
+      port: address.port,
+      family: family ?? 0,
       db: this.#access.database ?? 0,
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
       ...(tls === undefined ? {} : { tls }),
-    };
-    if ("address" in target) {
-      const { host, port } = target.address;
-      return { ...common, host, port, family: target.family ?? 0 };
-    }
-    const { sentinels, name, sentinelUsername, sentinelPassword } = target;
-    return {
-      ...common,
-      sentinels: sentinels.map((one) => ({ ...one })),
-      name,
-      ...(sentinelUsername === undefined ? {} : { sentinelUsername }),
-      ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
-      ...(tls === undefined ? {} : { sentinelTLS: tls, enableTLSForSentinelMode: true }),
     };
   }
 

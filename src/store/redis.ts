@@ -7,6 +7,7 @@ import { type Link, type LinkEvents, type Script, scriptOf } from "./link.ts";
 import { parseRedisUrl, type RedisAccess, type RedisServers } from "./redis-address.ts";
 import { RedisCluster } from "./redis-cluster.ts";
 import { RedisConnection } from "./redis-connection.ts";
+import { RedisSentinels } from "./redis-sentinels.ts";
 
 const PROBE_EVERY_MS = 100;
 const PRESENCE_EVERY_MS = 5_000;
@@ -391,7 +392,7 @@ export class RedisStore {
 
 function linkTo(options: RedisStoreOptions, events: LinkEvents): Link {
   if ("cluster" in options) return new RedisCluster(options.cluster, options, events);
-  if ("sentinels" in options) return new RedisConnection(options, options, events);
+  if ("sentinels" in options) return new RedisSentinels(options, options, events);
   const parsed = parseRedisUrl(options.url);
   if (!parsed.ok) throw new Error(`redis: ${parsed.error}`);
   const { host, port, family, tls, username, password, database } = parsed.value;
