@@ -65,8 +65,6 @@ interface Connections {
 interface Parts {
   readonly log: GatewayLog;
   readonly store: RedisStore | undefined;
-  /** How often the store was lost, by reason. */
-  readonly losses: ReadonlyMap<string, number>;
 }
 
 /** A gateway made from one configuration. Nothing happens before `start`. */
@@ -81,7 +79,6 @@ export class Gateway {
   readonly #connections = new Map<string, Connections>();
   readonly #state: EdgeState;
   readonly #servers: EdgeServer[] = [];
-  readonly #losses: ReadonlyMap<string, number>;
   #admin: AdminServer | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -91,21 +88,15 @@ export class Gateway {
     sink: LineSink = new LineSink(standardOutput()),
   ): Promise<Gateway> {
     const log = new GatewayLog({ level: config.logs.level, fields: config.logs.fields, sink });
-    const losses = new Map<string, number>();
-    if (config.redis === undefined) return new Gateway(config, { log, store: undefined, losses });
+    if (config.redis === undefined) return new Gateway(config, { log, store: undefined });
     const { RedisStore } = await import("./store/redis.ts");
-    const emit = (event: GatewayEvent): void => {
-      if (event.kind === "store_unreachable") losses.set(event.reason, (losses.get(event.reason) ?? 0) + 1);
-      log.event(event);
-    };
-    const store = new RedisStore({ ...config.redis, emit });
-    return new Gateway(config, { log, store, losses });
+    const store = new RedisStore({ ...config.redis, emit: (event) => log.event(event) });
+    return new Gateway(config, { log, store });
   }
 
-  private constructor(config: GatewayConfig, { log, store, losses }: Parts) {
+  private constructor(config: GatewayConfig, { log, store }: Parts) {
     this.#config = config;
     this.#store = store;
-    this.#losses = losses;
     this.log = log;
     const emit = (event: GatewayEvent): void => this.log.event(event);
     const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
@@ -207,7 +198,7 @@ export class Gateway {
       degraded: () => this.#limiter.degraded,
       counters: () => this.#limiter.size,
       failedCredentials: () => new Map(Object.entries(this.#failures?.refusals ?? {})),
-      store: () => store && { name: "redis", up: store.reachable, failures: this.#losses },
+      store: () => store && { name: "redis", up: store.reachable, failures: store.failures },
     };
   }
 
@@ -306,13 +297,18 @@ function makeLimiter(config: GatewayConfig, store: RedisStore | undefined): Limi
   const prefix = config.redis?.prefix ?? "gw";
   const issuers = config.issuers.map(({ issuer }) => issuer);
   if (store === undefined) return new Limiter({ prefix, clock: systemClock, issuers });
-  return new Limiter({
+  const limiter = new Limiter({
     prefix,
     clock: systemClock,
     issuers,
     script: store.script(LIMITER_SCRIPT),
     instances: () => store.instances(),
   });
+  store.onRecover(({ sameServer, script, barrier }) => {
+    const { run, slotOf } = script(LIMITER_SCRIPT);
+    return limiter.comeBack({ sameServer, run, barrier, ...(slotOf === undefined ? {} : { slotOf }) });
+  });
+  return limiter;
 }
 
 function makeThrottle(

@@ -9,6 +9,7 @@ import type { AddressRange } from "../core/address.ts";
 import type { PathRules } from "../core/request-target.ts";
 import type { FileLimit, LimitPolicy } from "../rate-limit/policy.ts";
 import type { RouteMatch } from "../routing/policy.ts";
+import type { RedisAccess, RedisServers } from "../store/redis-address.ts";
 import type { IdentityFact } from "../upstream/identity.ts";
 import type { UpstreamPolicy, UpstreamTimeouts } from "../upstream/policy.ts";
 import type { FieldEdits } from "../upstream/request-fields.ts";
@@ -39,12 +40,13 @@ export interface ServerLimits {
   readonly inFlight: number;
 }
 
-export interface RedisPolicy {
-  readonly url: string;
-  readonly prefix: string;
-  /** Deadline of one call, milliseconds. */
-  readonly timeoutMs: number;
-}
+/** Paths of files are absolute. */
+export type RedisPolicy = RedisServers &
+  RedisAccess & {
+    readonly prefix: string;
+    /** Deadline of one call, milliseconds. */
+    readonly timeoutMs: number;
+  };
 
 export interface CorsPolicy {
   /** Exact serialised origins, or the single entry `*` (never with credentials). */

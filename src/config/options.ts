@@ -105,9 +105,61 @@ export const drainShape = {
 };
 
 const redisUrl = z.string();
+const redisNodes = z.array(z.string()).min(1);
+const redisSecret = (meaning: string) =>
+  z.string().min(1, "expected a password").describe(meaning).optional();
+
+/** PEM files of the connections to Redis. */
+export const redisTlsShape = {
+  ca: z
+    .string()
+    .describe("PEM file with the authorities that are trusted; those of Node.js unless said")
+    .optional(),
+  cert: z.string().describe("PEM file with the gateway's own certificate, with `key`").optional(),
+  key: z.string().describe("PEM file with the private key of `cert`").optional(),
+  serverName: z
+    .string()
+    .min(1, "expected a host name")
+    .describe("Name that the server's certificate must hold; the one connected to unless said")
+    .optional(),
+};
 
 export const redisShape = {
-  url: redisUrl.describe("redis:// or rediss:// URL"),
+  url: redisUrl.describe("redis:// or rediss:// URL of one server").optional(),
+  sentinels: redisNodes.describe("host:port of Sentinels, with `name`; port 26379 unless said").optional(),
+  name: z
+    .string()
+    .min(1, "expected the name of a master")
+    .describe("Master that the Sentinels watch")
+    .optional(),
+  cluster: redisNodes
+    .describe("host:port of some nodes of a Redis Cluster, which tell the others; port 6379 unless said")
+    .optional(),
+  username: z
+    .string()
+    .min(1, "expected a user name")
+    .describe("User of Redis's access control list")
+    .optional(),
+  password: redisSecret(`Password, only as ${VARIABLE} or ${SECRET_FILE}`),
+  passwordFile: z
+    .string()
+    .min(1, "expected the path of a file")
+    .describe(
+      "File with the password, read again for every connection, so that a new password needs no restart",
+    )
+    .optional(),
+  sentinelUsername: z.string().min(1, "expected a user name").describe("User of the Sentinels").optional(),
+  sentinelPassword: redisSecret(`Password of the Sentinels, only as ${VARIABLE} or ${SECRET_FILE}`),
+  database: z.int().min(0).max(99_999).describe("Number of the database; 0 unless said").optional(),
+  tls: z
+    .union(
+      [z.literal(true), z.strictObject(redisTlsShape)],
+      "expected a map such as {ca: redis-ca.pem}, or true",
+    )
+    .describe(
+      "Encrypted connections; certificates are always checked, and the files read again for every connection",
+    )
+    .optional(),
   prefix: z
     .string()
     .regex(
@@ -117,15 +169,14 @@ export const redisShape = {
     .describe("First part of every key; gw unless said")
     .optional(),
   timeout: duration.describe("Deadline of one call; 50ms unless said").optional(),
-  cluster: later("cluster"),
-  sentinels: later("sentinels"),
-  name: later("name"),
-  tls: later("tls"),
 };
 
 /** Where limits are counted together. */
 export const redisOption = z
-  .union([redisUrl, z.strictObject(redisShape)], "expected a redis:// URL, or a map with `url`")
+  .union(
+    [redisUrl, z.strictObject(redisShape)],
+    "expected a redis:// URL, or a map with `url`, `sentinels` or `cluster`",
+  )
   .describe("Shared store of the limits; without it each instance counts alone");
 
 export const apiKeyHeadersOption = z

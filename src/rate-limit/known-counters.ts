@@ -7,12 +7,33 @@ import { KnownCounter } from "./known-counter.ts";
 import { MemoryStore } from "./memory-store.ts";
 import type { LimitOutcome, LimitResult } from "./outcome.ts";
 
+// What others may have admitted between the last answer about a caller and the loss, as a part of the limit.
+const WITHHELD = 4;
+
 /** Times are steady microseconds. */
 export class KnownCounters {
   readonly #store: MemoryStore<KnownCounter>;
+  #owing = 0;
 
   constructor(mostKeys: number | undefined) {
     this.#store = new MemoryStore<KnownCounter>(mostKeys);
+  }
+
+  /** Number of counters with units that the store hasn't been told of. */
+  get owing(): number {
+    return this.#owing;
+  }
+
+  /** Notes units admitted without the store. */
+  owe(counter: KnownCounter, units: number): void {
+    if (counter.untold === 0 && units > 0) this.#owing++;
+    counter.untold += units;
+  }
+
+  /** Notes that the store was told of `units`. */
+  told(counter: KnownCounter, units: number): void {
+    counter.untold -= units;
+    if (counter.untold === 0 && units > 0) this.#owing--;
   }
 
   get size(): number {
@@ -29,6 +50,8 @@ export class KnownCounters {
   }
 
   forget(key: string): boolean {
+    const counter = this.#store.find(key);
+    if (counter !== undefined) this.told(counter, counter.untold);
     return this.#store.delete(key);
   }
 
@@ -106,16 +129,18 @@ export class KnownCounters {
     const charge = drains ? Math.min(policy.cost * instances, measure.cap) : policy.cost;
     const share = drains ? measure.cap : Math.max(policy.cost, Math.floor(measure.cap / instances));
     const left = counter.roomAfterLoss(lostAt, now);
-    const global =
-      left >= measure.cap ? share - used : Math.floor(left / (drains ? 1 : instances)) - counter.untold;
-    const room = Math.min(share - used, global);
-    return { counter, room, charge, bound: room, global: global < share - used };
+    if (left >= measure.cap)
+      return { counter, room: share - used, charge, bound: share - used, global: false };
+    const withheld = instances > 1 ? Math.ceil(measure.cap / WITHHELD) : 0;
+    const part = Math.floor(Math.max(0, left - withheld) / instances) - counter.untold;
+    const room = Math.min(share - used, drains ? part * instances : part);
+    return { counter, room, charge, bound: room, global: room < share - used };
   }
 
   #admit(limit: BoundLimit, counter: KnownCounter, charge: number, now: number): void {
     if (charge === 0) return;
     counter.admit(charge, now);
-    counter.untold += limit.policy.cost;
+    this.owe(counter, limit.policy.cost);
   }
 }
 

@@ -119,6 +119,7 @@ export class Limiter {
     const shared = this.#shared;
     if (shared === undefined) return this.#local.take(bound.list, keys, now);
     shared.known.tidy(now);
+    if (shared.known.owing > 0 && shared.calls.available) this.#settleDebts(shared, bound.list, keys);
     const result = (bound.leased ? shared.leased : shared.exact).take(bound, keys, now);
     if (!isPromise(result)) return result ?? this.#standIn(shared, bound, keys);
     return result.then((answer) => answer ?? this.#standIn(shared, bound, keys));
@@ -194,7 +195,7 @@ export class Limiter {
     const alone = (): number => {
       const counter = shared.known.get(limit, key, this.#now());
       counter.admit(units, this.#now());
-      counter.untold += units;
+      shared.known.owe(counter, units);
       return counter.own.used(this.#now());
     };
     if (!shared.calls.available) return alone();
@@ -213,6 +214,20 @@ export class Limiter {
       return [{ field: costFrom, charge }];
     });
     return { ...result, later };
+  }
+
+  /** Tells the store, before it decides on these counters, what was admitted on them without it. */
+  #settleDebts({ known, exact }: Shared, list: readonly BoundLimit[], keys: readonly string[]): void {
+    for (const [index, key] of keys.entries()) {
+      const counter = known.find(key);
+      if (counter === undefined || counter.untold === 0) continue;
+      const { untold } = counter;
+      known.told(counter, untold);
+      const units = Math.min(untold, counter.limit.measure.cap);
+      void exact.charge(list[index] as BoundLimit, key, units).then((used) => {
+        if (used === undefined) known.owe(counter, untold);
+      });
+    }
   }
 
   #planOf(limits: readonly RouteLimit[]): LimitPlan {

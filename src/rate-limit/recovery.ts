@@ -1,6 +1,7 @@
 // What the store is told when it is back: what it may have forgotten, and what was admitted without it. Only then may
 // decisions be asked of it again, or the same window would be admitted twice.
 
+import { setImmediate as immediate } from "node:timers/promises";
 import { argsAt, type BoundLimit, scriptKeys } from "./bound-limit.ts";
 import type { KnownCounter } from "./known-counter.ts";
 import type { KnownCounters } from "./known-counters.ts";
@@ -37,8 +38,11 @@ export async function tellStore(known: KnownCounters, comeback: Comeback, now: (
     await tell(known, comeback, (key, counter) => seenStatement(key, counter, now()));
     await comeback.barrier(1);
   }
-  await tell(known, comeback, untoldStatement);
+  const untold = (key: string, counter: KnownCounter) => untoldStatement(known, key, counter);
+  await tell(known, comeback, untold);
   await comeback.barrier(2);
+  // What was admitted while the others were waited for.
+  await tell(known, comeback, untold);
 }
 
 async function tell(
@@ -47,6 +51,8 @@ async function tell(
   statementOf: (key: string, counter: KnownCounter) => Statement | undefined,
 ): Promise<void> {
   for (const entries of known.parts()) {
+    // The walk gives way between the parts, so that it never keeps the event loop.
+    await immediate();
     const places = new Map<number, Statement[]>();
     for (const [key, counter] of entries) {
       const statement = statementOf(key, counter);
@@ -92,12 +98,10 @@ function seenStatement(key: string, counter: KnownCounter, now: number): Stateme
   return statement(MODE.floor, { limit, key, units: seen }, [String(now - seenAt)], () => undefined);
 }
 
-function untoldStatement(key: string, counter: KnownCounter): Statement | undefined {
+function untoldStatement(known: KnownCounters, key: string, counter: KnownCounter): Statement | undefined {
   const { limit, untold } = counter;
   if (untold === 0) return undefined;
   // More than the whole limit closes it no further.
   const units = Math.min(untold, limit.measure.cap);
-  return statement(MODE.charge, { limit, key, units }, [], () => {
-    counter.untold -= untold;
-  });
+  return statement(MODE.charge, { limit, key, units }, [], () => known.told(counter, untold));
 }

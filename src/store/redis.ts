@@ -1,43 +1,69 @@
-// The connection to Redis: scripts with a deadline, and a circuit that fails at once while the server can't answer.
-// The only importer of ioredis.
+// Scripts with a deadline on Redis, a circuit that fails at once while Redis can't answer, and the recovery after a loss.
 
-import { createHash, randomUUID } from "node:crypto";
-import { Redis, type RedisOptions } from "ioredis";
+import { randomUUID } from "node:crypto";
 import type { Emit } from "../core/events.ts";
+import { FailureCounts, reasonOf, StoreFailure } from "./failure.ts";
+import { type Link, type LinkEvents, type Script, scriptOf } from "./link.ts";
+import { parseRedisUrl, type RedisAccess, type RedisServers } from "./redis-address.ts";
+import { RedisCluster } from "./redis-cluster.ts";
+import { RedisConnection } from "./redis-connection.ts";
+import { RedisSentinels } from "./redis-sentinels.ts";
 
 const PROBE_EVERY_MS = 100;
 const PRESENCE_EVERY_MS = 5_000;
 const PRESENCE_LASTS_MS = 15_000;
-// A connection that owes an answer for so long is given up, so that recovery never waits for TCP to notice.
-const SILENCE_MS = 1_000;
-const LONGEST_RECONNECT_MS = 500;
+const BARRIER_POLL_MS = 50;
+const BARRIER_WAITS_MS = 1_000;
+const BARRIER_LASTS_MS = 60_000;
+// A recovery that takes longer is given up and tried again.
+const RECOVERY_WITHIN_MS = 10_000;
 
 // One member per instance, scored with the server's time; the answer is how many there are. As a script that writes
 // it meets whatever a decision would meet: no memory, a read-only replica, a forbidden command.
-const PRESENCE_SCRIPT = `
+const presence = scriptOf(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return redis.call('ZCARD', KEYS[1])
-`;
+`);
 
-/** How a store is set up. */
-export interface RedisStoreOptions {
-  /** `redis://` or `rediss://`, with user, password and database number where needed. */
-  readonly url: string;
-  /** First part of every key that the store itself writes. */
-  readonly prefix: string;
-  /** Deadline of one call, milliseconds. */
-  readonly timeoutMs: number;
-  readonly emit: Emit;
-}
+const signOff = scriptOf("return redis.call('ZREM', KEYS[1], ARGV[1])");
 
-/** A script on the server. */
-export interface RedisScript {
-  /** Whether a call has a chance now; while it has none, `run` fails at once. */
-  readonly available: boolean;
+const alive = scriptOf("redis.call('SET', KEYS[1], '', 'PX', ARGV[1]) return 1");
+
+// Signs this instance in and answers how many did so in the last ARGV[2] ms.
+const barrier = scriptOf(`
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return redis.call('ZCOUNT', KEYS[1], now - ARGV[2], '+inf')
+`);
+
+// What says something about the call, and nothing about the server: a key of another type, keys of several slots, keys
+// that move to another node right now.
+const CALLS_OWN = new Set(["wrongtype", "crossslot", "tryagain"]);
+// Consequences of a loss; they say nothing about its cause.
+const CONSEQUENCES = new Set(["not_connected", "connection_lost"]);
+
+/** How a store is set up: where Redis is, how it is entered, and how it is used. */
+export type RedisStoreOptions = RedisServers &
+  RedisAccess & {
+    /** First part of every key that the store itself writes; holds no braces. */
+    readonly prefix: string;
+    /** Deadline of one call, milliseconds. */
+    readonly timeoutMs: number;
+    readonly emit: Emit;
+  };
+
+/** A script that can be run. */
+export interface ScriptRun {
+  /**
+   * Slot of a key, 0 to 16383. Present only where Redis is a cluster: then all keys of one `run` must be of one slot.
+   */
+  readonly slotOf?: (key: string) => number;
   /**
    * Runs the script atomically. Undefined when there was no answer within the deadline, or an error for one: then it
    * is not known whether the script took effect. Never rejects.
@@ -45,80 +71,94 @@ export interface RedisScript {
   run(keys: readonly string[], args: readonly string[]): Promise<readonly unknown[] | undefined>;
 }
 
-interface ScriptText {
-  readonly text: string;
-  readonly sha1: string;
+/** A script on the server. */
+export interface RedisScript extends ScriptRun {
+  /** Whether a call has a chance now; while it has none, `run` fails at once. */
+  readonly available: boolean;
 }
+
+/** What is known, and can be done, when Redis answers again after a loss and nobody uses it yet. */
+export interface Recovery {
+  /** From the first failure to now, on the steady clock, milliseconds. */
+  readonly lostForMs: number;
+  /**
+   * Whether this is surely the process that answered before the loss, and still the master of its data. False after any
+   * change, with a cluster, and where INFO is forbidden. Says nothing about keys that someone deleted.
+   */
+  readonly sameServer: boolean;
+  /** Prepares a script that runs although the store isn't reachable yet. */
+  script(text: string): ScriptRun;
+  /**
+   * Resolves when as many instances as were counted before the loss have called it with the same `phase` since the loss
+   * began, or after a second; at once for a single instance. Rejects when Redis is lost again.
+   */
+  barrier(phase: number): Promise<void>;
+}
+
+/** Runs before the store becomes reachable again. When it rejects, the recovery is tried again from the start. */
+export type RecoverHook = (recovery: Recovery) => Promise<void>;
 
 type Reply = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly reason: string };
 
 type State = "starting" | "reachable" | "unreachable" | "closed";
 
-const NOT_CONNECTED: Reply = { ok: false, reason: "not_connected" };
-
-function scriptText(text: string): ScriptText {
-  return { text, sha1: createHash("sha1").update(text).digest("hex") };
+interface Loss {
+  readonly atMs: number;
+  /** Instances counted before. */
+  readonly instances: number;
 }
 
-const presence = scriptText(PRESENCE_SCRIPT);
-
-/** The kind of an error, such as `ECONNREFUSED` or `READONLY`; never its message, which may quote keys or a URL. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return "error";
-  const code = (error as NodeJS.ErrnoException).code;
-  if (typeof code === "string" && /^[A-Z][A-Z0-9_]{1,39}$/.test(code)) return code.toLowerCase();
-  return /^[A-Z]{2,20}(?= )/.exec(error.message)?.[0].toLowerCase() ?? "connection_lost";
-}
-
-function reconnectDelay(attempt: number): number {
-  const most = Math.min(LONGEST_RECONNECT_MS, 25 * 2 ** Math.min(attempt, 10));
-  // Jitter, so that many gateways don't come back in step.
-  return most * (0.5 + Math.random() / 2);
-}
-
-const CONNECTION = {
-  lazyConnect: true,
-  // A command that can't be sent now fails now, and nothing is sent again later: a late decision is of no use.
-  enableOfflineQueue: false,
-  autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 0,
-  retryStrategy: reconnectDelay,
-  // A demoted server stays read-only; its name may point to the new one by now.
-  reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
-  connectTimeout: SILENCE_MS,
-  socketTimeout: SILENCE_MS,
-  maxLoadingRetryTime: LONGEST_RECONNECT_MS,
-  protocol: 2,
-  disableClientInfo: true,
-} as const satisfies RedisOptions;
-
-/** One Redis server, reached over one connection that is kept up until `close`. */
+/** Redis, in whatever form it is run, kept connected until `close`. */
 export class RedisStore {
-  readonly #redis: Redis;
+  readonly #link: Link;
   readonly #timeoutMs: number;
   readonly #emit: Emit;
+  readonly #prefix: string;
   readonly #presenceKey: string;
   readonly #id = randomUUID();
+  readonly #hooks: RecoverHook[] = [];
+  readonly #failures = new FailureCounts();
   #state: State = "starting";
+  #loss: Loss | undefined;
+  #lastLoss: string | undefined;
   #instances = 1;
+  /** Until when the count before the last loss stands for those that haven't announced themselves again. */
+  #returningUntilMs = 0;
+  #identity: string | undefined;
+  /** Grows with everything that goes wrong, so that a recovery notices a loss in its midst. */
+  #troubles = 0;
   #evictionChecked = false;
+  #probing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
+  /** @throws Error when a URL is none; its message holds nothing of it */
   constructor(options: RedisStoreOptions) {
     this.#timeoutMs = options.timeoutMs;
     this.#emit = options.emit;
-    this.#presenceKey = `${options.prefix}:instances`;
-    this.#redis = new Redis(options.url, CONNECTION);
-    this.#redis.on("error", (error) => this.#lost(reasonOf(error)));
-    this.#redis.on("close", () => this.#lost("connection_lost"));
-    this.#redis.on("ready", () => {
-      if (this.#state === "unreachable") void this.#probe();
+    this.#prefix = options.prefix;
+    // One hash tag, so that all keys of the store itself live on one node of a cluster.
+    this.#presenceKey = `${options.prefix}:{gw}:instances`;
+    this.#link = linkTo(options, {
+      ready: () => {
+        if (this.#state === "unreachable") void this.#probe();
+      },
+      lost: (reason) => this.#lost(reason),
     });
   }
 
   /** Whether the last that was heard of the server was good. */
   get reachable(): boolean {
     return this.#state === "reachable";
+  }
+
+  /** Why the store is unreachable, such as `econnrefused`, by what was heard last; undefined while it is reachable. */
+  get lastLoss(): string | undefined {
+    return this.#lastLoss;
+  }
+
+  /** Number of failed calls of scripts since the start, by reason; at most 65 reasons. */
+  get failures(): ReadonlyMap<string, number> {
+    return this.#failures.counts;
   }
 
   /** Number of gateways that share this server, this one included: the last count known, at least 1. */
@@ -128,53 +168,64 @@ export class RedisStore {
 
   /** Connects. Resolves when the server answered or the first attempt failed; it is tried on and on in any case. */
   async open(): Promise<void> {
-    // The failure of an attempt is told by the `error` event.
-    await this.#redis.connect().catch(() => undefined);
+    await this.#link.open();
+    // One that is on its way may have begun before others announced themselves.
+    await this.#probing;
     await this.#probe();
   }
 
   /** Signs this instance off and disconnects. */
   async close(): Promise<void> {
-    const signOff = this.reachable ? this.#redis.zrem(this.#presenceKey, this.#id) : undefined;
+    const wasReachable = this.reachable;
     this.#state = "closed";
     clearTimeout(this.#timer);
-    if (signOff !== undefined) await this.#answered(signOff);
-    this.#redis.disconnect();
+    if (wasReachable) await this.#call(signOff, [this.#presenceKey], [this.#id]);
+    await this.#link.close();
   }
 
   /** Prepares a script; its text must touch no keys but those that it is given. */
   script(text: string): RedisScript {
-    const prepared = scriptText(text);
+    const prepared = scriptOf(text);
     const store = this;
     return {
       get available() {
         return store.reachable;
       },
-      run: (keys, args) => this.#run(prepared, keys, args),
+      ...this.#slots(),
+      run: async (keys, args) => (this.reachable ? this.#run(prepared, keys, args) : undefined),
     };
   }
 
+  /** Has `hook` awaited between the first good answer after a loss and the moment that the store is reachable again. */
+  onRecover(hook: RecoverHook): void {
+    this.#hooks.push(hook);
+  }
+
+  #slots(): Pick<ScriptRun, "slotOf"> {
+    return this.#link.slotOf === undefined ? {} : { slotOf: this.#link.slotOf };
+  }
+
   async #run(
-    script: ScriptText,
+    script: Script,
     keys: readonly string[],
     args: readonly string[],
   ): Promise<readonly unknown[] | undefined> {
-    if (!this.reachable) return undefined;
-    const reply = await this.#answered(this.#evaluate(script, keys, args));
-    if (reply.ok) return Array.isArray(reply.value) ? reply.value : undefined;
-    // A key of another type spoils the calls that touch it; the server itself is well.
-    if (reply.reason !== "wrongtype") this.#lost(reply.reason);
+    const reply = await this.#call(script, keys, args);
+    if (reply.ok) {
+      if (Array.isArray(reply.value)) return reply.value;
+      this.#failures.add("malformed");
+      return undefined;
+    }
+    this.#failures.add(reply.reason);
+    if (!CALLS_OWN.has(reply.reason)) this.#lost(reply.reason);
     return undefined;
   }
 
-  async #evaluate(script: ScriptText, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    try {
-      return await this.#redis.evalsha(script.sha1, keys.length, ...keys, ...args);
-    } catch (error) {
-      // A restarted or failed-over server has forgotten the script; EVAL teaches it again.
-      if (reasonOf(error) !== "noscript") throw error;
-      return await this.#redis.eval(script.text, keys.length, ...keys, ...args);
-    }
+  async #call(script: Script, keys: readonly string[], args: readonly string[]): Promise<Reply> {
+    const until = performance.now() + this.#timeoutMs;
+    const reply = await this.#answered(this.#link.evaluate(script, keys, args, until));
+    if (!reply.ok && reply.reason === "timeout") this.#link.late(keys);
+    return reply;
   }
 
   /** The reply to `call`, or its failure, within the deadline. */
@@ -196,18 +247,36 @@ export class RedisStore {
   }
 
   /** Renews this instance's presence, and finds out by it whether the server is well. */
-  async #probe(): Promise<void> {
+  #probe(): Promise<void> {
+    this.#probing ??= this.#probeOnce().finally(() => {
+      this.#probing = undefined;
+      this.#schedule(this.reachable ? PRESENCE_EVERY_MS : PROBE_EVERY_MS);
+    });
+    return this.#probing;
+  }
+
+  async #probeOnce(): Promise<void> {
     if (this.#state === "closed") return;
     clearTimeout(this.#timer);
-    const args = [this.#id, String(PRESENCE_LASTS_MS)];
-    const connected = this.#redis.status === "ready";
-    const reply = connected
-      ? await this.#answered(this.#evaluate(presence, [this.#presenceKey], args))
-      : NOT_CONNECTED;
-    if (!reply.ok) this.#lost(reply.reason);
-    else if (!Number.isSafeInteger(reply.value)) this.#lost("malformed");
-    else this.#found(Number(reply.value));
-    this.#schedule(this.reachable ? PRESENCE_EVERY_MS : PROBE_EVERY_MS);
+    try {
+      await this.#checkHealth();
+      await this.#found();
+    } catch (error) {
+      this.#lost(reasonOf(error));
+    }
+  }
+
+  async #checkHealth(): Promise<void> {
+    await this.#link.refresh();
+    const checks = this.#link
+      .probeKeys(this.#prefix)
+      .map((key) => this.#call(alive, [key], [String(PRESENCE_LASTS_MS)]));
+    const announced = this.#call(presence, [this.#presenceKey], [this.#id, String(PRESENCE_LASTS_MS)]);
+    for (const reply of await Promise.all(checks)) answerOf(reply);
+    const instances = answerOf(await announced);
+    if (!Number.isSafeInteger(instances)) throw new StoreFailure("malformed");
+    const returning = performance.now() < this.#returningUntilMs ? this.#instances : 1;
+    this.#instances = Math.max(returning, Number(instances));
   }
 
   #schedule(afterMs: number): void {
@@ -216,32 +285,140 @@ export class RedisStore {
     this.#timer = setTimeout(() => void this.#probe(), afterMs).unref();
   }
 
-  #found(instances: number): void {
+  async #found(): Promise<void> {
+    if (this.#state === "unreachable") await this.#recover();
     if (this.#state === "closed") return;
-    this.#instances = Math.max(1, instances);
+    const first = this.#state === "starting";
     const recovered = this.#state === "unreachable";
     this.#state = "reachable";
+    this.#loss = undefined;
+    this.#lastLoss = undefined;
+    this.#link.settle();
     if (recovered) this.#emit({ kind: "store_recovered", store: "redis" });
+    if (first) void this.#identify();
     void this.#checkEviction();
   }
 
   #lost(reason: string): void {
-    if (this.#state === "closed" || this.#state === "unreachable") return;
+    if (this.#state === "closed") return;
+    this.#troubles++;
+    if (this.#lastLoss === undefined || !CONSEQUENCES.has(reason)) this.#lastLoss = reason;
+    if (this.#state === "unreachable") return;
     this.#state = "unreachable";
+    this.#loss = { atMs: performance.now(), instances: this.#instances };
+    // Gateways that come back later than this one have to be counted until they announce themselves again.
+    this.#returningUntilMs = Number.POSITIVE_INFINITY;
     this.#emit({ kind: "store_unreachable", store: "redis", reason });
     // It may have been a hiccup.
     this.#schedule(0);
+  }
+
+  /** Has the hooks run. @throws StoreFailure when one fails, or when the server is lost meanwhile */
+  async #recover(): Promise<void> {
+    const troubles = this.#troubles;
+    const current = (): void => {
+      if (this.#troubles !== troubles || this.#state !== "unreachable") throw new StoreFailure("lost_again");
+    };
+    const { atMs, instances } = this.#loss ?? { atMs: performance.now(), instances: 1 };
+    const identity = await this.#readIdentity();
+    const recovery: Recovery = {
+      lostForMs: performance.now() - atMs,
+      sameServer: identity !== undefined && identity === this.#identity,
+      script: (text) => {
+        const prepared = scriptOf(text);
+        // One that outlives its recovery does nothing any more.
+        const run: ScriptRun["run"] = async (keys, args) =>
+          this.#troubles === troubles ? this.#run(prepared, keys, args) : undefined;
+        return { ...this.#slots(), run };
+      },
+      barrier: (phase) => this.#barrier(phase, { atMs, instances }, current),
+    };
+    await inTime(this.#runHooks(recovery, current), RECOVERY_WITHIN_MS).catch((error: unknown) => {
+      // What still runs of it must not go on.
+      this.#troubles++;
+      throw error instanceof StoreFailure ? error : new StoreFailure("recovery_failed");
+    });
+    current();
+    this.#identity = identity;
+    this.#returningUntilMs = performance.now() + PRESENCE_LASTS_MS;
+  }
+
+  async #runHooks(recovery: Recovery, current: () => void): Promise<void> {
+    for (const hook of this.#hooks) {
+      current();
+      await hook(recovery);
+    }
+  }
+
+  async #barrier(phase: number, { atMs, instances }: Loss, current: () => void): Promise<void> {
+    const key = `${this.#prefix}:{gw}:barrier:${phase}`;
+    const end = performance.now() + BARRIER_WAITS_MS;
+    while (instances > 1) {
+      current();
+      const now = performance.now();
+      // Others may have noticed the same loss earlier, by at most one deadline: who came through since belongs to it. A
+      // wider margin would count those that came through an earlier loss.
+      const since = Math.ceil(now - atMs + this.#timeoutMs);
+      const args = [this.#id, String(since), String(BARRIER_LASTS_MS)];
+      const arrived = Number(answerOf(await this.#call(barrier, [key], args)));
+      if (arrived >= instances || performance.now() + BARRIER_POLL_MS > end) return;
+      await new Promise((resolve) => setTimeout(resolve, BARRIER_POLL_MS).unref());
+    }
+  }
+
+  async #identify(): Promise<void> {
+    const troubles = this.#troubles;
+    const identity = await this.#readIdentity();
+    if (this.#troubles === troubles) this.#identity = identity;
+  }
+
+  async #readIdentity(): Promise<string | undefined> {
+    const reply = await this.#answered(this.#link.identity());
+    return reply.ok && typeof reply.value === "string" ? reply.value : undefined;
   }
 
   /** Tells once when the server may throw counters away: a limit would then be more than a limit. */
   async #checkEviction(): Promise<void> {
     if (this.#evictionChecked) return;
     this.#evictionChecked = true;
-    const reply = await this.#answered(this.#redis.info("memory"));
+    const reply = await this.#answered(this.#link.info("memory"));
     if (!reply.ok || typeof reply.value !== "string") return;
     const policy = /^maxmemory_policy:([a-z-]{1,40})\r?$/m.exec(reply.value)?.[1];
     const unbounded = /^maxmemory:0\r?$/m.test(reply.value);
     if (policy === undefined || policy === "noeviction" || unbounded) return;
     this.#emit({ kind: "store_evicts", store: "redis", policy });
+  }
+}
+
+function linkTo(options: RedisStoreOptions, events: LinkEvents): Link {
+  if ("cluster" in options) return new RedisCluster(options.cluster, options, events);
+  if ("sentinels" in options) return new RedisSentinels(options, options, events);
+  const parsed = parseRedisUrl(options.url);
+  if (!parsed.ok) throw new Error(`redis: ${parsed.error}`);
+  const { host, port, family, tls, username, password, database } = parsed.value;
+  const access: RedisAccess = {
+    username: options.username ?? username,
+    password: options.password ?? password,
+    passwordFile: options.passwordFile,
+    database: options.database ?? database,
+    tls: options.tls ?? (tls ? {} : undefined),
+  };
+  return new RedisConnection({ address: { host, port }, family }, access, events);
+}
+
+function answerOf(reply: Reply): unknown {
+  if (reply.ok) return reply.value;
+  throw new StoreFailure(reply.reason);
+}
+
+async function inTime(work: Promise<void>, withinMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new StoreFailure("recovery_late")), withinMs).unref();
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

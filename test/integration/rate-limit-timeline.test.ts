@@ -25,7 +25,7 @@ const gateways: TestGateway[] = [];
 function yaml(upstreamPort: number): string {
   return `listen: 127.0.0.1:0
 logs: { access: off, decisions: off }
-redis: ${redis.url}
+redis: { url: "${redis.url}", timeout: 300ms }
 upstreams: { app: "http://127.0.0.1:${upstreamPort}" }
 routes:
   - { match: /exact, to: app, public: true, limit: { rate: ${LIMIT}/2s, per: route } }

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -29,6 +29,8 @@ export interface TestRedis {
 export interface TestRedisOptions {
   /** More `redis-server` arguments, such as `--maxmemory 1mb`. */
   readonly args?: readonly string[];
+  /** Text of a configuration file, which a Sentinel can't do without. */
+  readonly config?: string;
 }
 
 /** Path of the `redis-server` binary on PATH, or undefined. */
@@ -61,7 +63,8 @@ export function requireRedisBinary(): string {
   );
 }
 
-async function freePort(): Promise<number> {
+/** A loopback port that nobody listens on now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
@@ -86,9 +89,18 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
-async function launch(port: number, folder: string, args: readonly string[]): Promise<ChildProcess> {
-  const fixed = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-  const child = spawn(requireRedisBinary(), [...fixed, "--dir", folder, ...args], { stdio: "ignore" });
+async function launch(
+  port: number,
+  folder: string,
+  { args = [], config }: TestRedisOptions,
+): Promise<ChildProcess> {
+  const file = join(folder, "redis.conf");
+  // What a Sentinel wrote there before it was restarted stays.
+  if (config !== undefined && !existsSync(file)) writeFileSync(file, config);
+  const fixed = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder];
+  const kind = config === undefined ? ["--save", "", "--appendonly", "no"] : [];
+  const all = [...(config === undefined ? [] : [file]), ...fixed, ...kind, ...args];
+  const child = spawn(requireRedisBinary(), all, { stdio: "ignore" });
   let over = false;
   child.once("exit", () => {
     over = true;
@@ -123,9 +135,26 @@ async function end(folder: string): Promise<void> {
   await gone;
 }
 
+/** One command in the server's inline form; its answer as text. */
+export function redisCommand({ port }: { readonly port: number }, line: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(`${line}\r\n`));
+    let text = "";
+    socket.once("error", reject);
+    socket.setEncoding("utf8").on("data", (data: string) => {
+      text += data;
+      const length = /^\$(\d+)\r\n/.exec(text);
+      // A bulk answer may come in pieces.
+      if (length !== null && Buffer.byteLength(text) < length[0].length + Number(length[1]) + 2) return;
+      socket.destroy();
+      resolve(text);
+    });
+    socket.once("close", () => resolve(text));
+  });
+}
+
 /** Starts a server of the caller's own; call `stop` when done (it also dies with this process). */
 export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
-  const args = options.args ?? [];
   const folder = mkdtempSync(join(tmpdir(), "gatewarden-redis-"));
   let port = 0;
   let child: ChildProcess | undefined;
@@ -133,7 +162,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   for (let attempt = 1; child === undefined; attempt++) {
     port = await freePort();
     try {
-      child = await launch(port, folder, args);
+      child = await launch(port, folder, options);
     } catch (error) {
       if (attempt === START_ATTEMPTS) throw error;
     }
@@ -147,7 +176,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     stop: () => end(folder),
     async restart() {
       await end(folder);
-      running.set(folder, await launch(port, folder, args));
+      running.set(folder, await launch(port, folder, options));
     },
   };
 }

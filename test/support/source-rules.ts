@@ -27,7 +27,7 @@ const FLOORS: Readonly<Record<string, number>> = {
 /** Packages that few places may import: a file, or a folder when it ends in a slash. */
 const SINGLE_IMPORTERS: Readonly<Record<string, string | readonly string[]>> = {
   jose: "authn/jwt/",
-  ioredis: "store/redis.ts",
+  ioredis: "store/",
   "http-proxy-middleware": "upstream/upgrade-transport.ts",
   pino: "telemetry/log.ts",
   yaml: "config/",

@@ -69,7 +69,7 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
   if (!report.failed) checkUnused(report, root, routes, tiers);
   return {
     file: report.file,
-    ...compileServer(report, place),
+    ...(await compileServer(report, place)),
     health,
     paths,
     issuers,

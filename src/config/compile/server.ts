@@ -29,10 +29,10 @@ type ServerConfig = Pick<
 >;
 
 /** The sections that no other section refers to. */
-export function compileServer(
+export async function compileServer(
   report: Report,
   place: (name: keyof ServerConfig) => Place | undefined,
-): ServerConfig {
+): Promise<ServerConfig> {
   const listen = compileListen(report, place("listen"));
   return {
     listen,
@@ -40,7 +40,7 @@ export function compileServer(
     trustedProxies: compileTrustedProxies(report, place("trustedProxies")),
     limits: compileServerLimits(report, place("limits")),
     drain: compileDrain(report, place("drain")),
-    redis: compileRedis(report, place("redis")),
+    redis: await compileRedis(report, place("redis")),
     logs: compileLogs(report, place("logs")),
   };
 }

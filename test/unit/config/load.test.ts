@@ -127,7 +127,7 @@ describe("substitution", () => {
   test("reads a file beside the configuration, without its last line break", async () => {
     const yaml = `redis: \${file:run/redis}\n${OPEN}`;
     const config = await load(yaml, { files: { "run/redis": "redis://127.0.0.1:7000\n" } });
-    expect(config.redis?.url).toBe("redis://127.0.0.1:7000");
+    expect(config.redis).toMatchObject({ url: "redis://127.0.0.1:7000" });
   });
 
   test("★Y07 names what is missing with its place, and says nothing else about it", async () => {
