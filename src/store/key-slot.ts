@@ -19,9 +19,14 @@ export function crc16(text: string): number {
   return crc;
 }
 
-/** Slot of a key, 0 to 16383: what stands between its first `{` and the next `}` decides, if that is anything. */
-export function slotOf(key: string): number {
+/** The part of a key that decides on its slot: what stands between its first `{` and the next `}`, else all of it. */
+export function hashTag(key: string): string {
   const open = key.indexOf("{");
   const close = open === -1 ? -1 : key.indexOf("}", open + 1);
-  return crc16(close > open + 1 ? key.slice(open + 1, close) : key) % SLOTS;
+  return close > open + 1 ? key.slice(open + 1, close) : key;
+}
+
+/** Slot of a key, 0 to 16383. */
+export function slotOf(key: string): number {
+  return crc16(hashTag(key)) % SLOTS;
 }

@@ -3,14 +3,16 @@
 // was made with, and leaves the promise of ASKING unhandled.
 
 import { reasonOf, StoreFailure } from "./failure.ts";
-import { SLOTS, slotOf } from "./key-slot.ts";
+import { hashTag, SLOTS, slotOf } from "./key-slot.ts";
 import type { Link, LinkEvents, Script } from "./link.ts";
 import { nameOf, type RedisAccess, type RedisAddress } from "./redis-address.ts";
 import { RedisConnection } from "./redis-connection.ts";
 
 const MOST_HOPS = 4;
 const REFRESH_WITHIN_MS = 500;
-const MOST_TAGS = 100_000;
+// A master with a hundredth of all slots has a tag among the first thousand numbers, most likely.
+const MOST_TAGS = 20_000;
+const MOST_SUSPECTS = 16;
 
 interface Redirect {
   readonly node: string;
@@ -28,6 +30,8 @@ export class RedisCluster implements Link {
   /** Master of each slot, as `host:port`. */
   #owners: (string | undefined)[] = [];
   #masters: ReadonlySet<string> = new Set();
+  /** Hash tags that calls failed for since the cluster was last found well; each has to answer before it is again. */
+  readonly #suspects = new Set<string>();
   #refreshing: Promise<void> | undefined;
   #closed = false;
 
@@ -54,6 +58,7 @@ export class RedisCluster implements Link {
   }
 
   settle(): void {
+    this.#suspects.clear();
     for (const node of this.#nodes.values()) node.settle();
   }
 
@@ -71,27 +76,35 @@ export class RedisCluster implements Link {
     args: readonly string[],
     until: number,
   ): Promise<unknown> {
-    const slot = slotOf(keys[0] ?? "");
+    const [first = ""] = keys;
+    const slot = slotOf(first);
     let name = this.#owners[slot];
     let asking = false;
-    for (let hop = 0; hop < MOST_HOPS && name !== undefined && performance.now() <= until; hop++) {
-      const node = this.#nodes.get(name);
-      try {
-        if (node === undefined) throw new StoreFailure("not_connected");
-        return await node.evaluate(script, keys, args, until, asking);
-      } catch (error) {
-        const redirect = redirectOf(error, name);
-        if (redirect === undefined) throw error;
-        ({ node: name, asking } = redirect);
-        if (!asking) this.#moved(slot, name);
-        await this.#node(name).open();
+    try {
+      for (let hop = 0; hop < MOST_HOPS && name !== undefined && performance.now() <= until; hop++) {
+        const node = this.#nodes.get(name);
+        try {
+          if (node === undefined) throw new StoreFailure("not_connected");
+          return await node.evaluate(script, keys, args, until, asking);
+        } catch (error) {
+          const redirect = redirectOf(error, name);
+          if (redirect === undefined) throw error;
+          ({ node: name, asking } = redirect);
+          if (!asking) this.#moved(slot, name);
+          await this.#node(name).open();
+        }
       }
+      throw new StoreFailure(name === undefined ? "not_connected" : "redirected");
+    } catch (error) {
+      this.#suspect(first);
+      throw error;
     }
-    throw new StoreFailure(name === undefined ? "not_connected" : "redirected");
   }
 
   late(keys: readonly string[]): void {
-    this.#nodes.get(this.#owners[slotOf(keys[0] ?? "")] ?? "")?.late();
+    const [first = ""] = keys;
+    this.#suspect(first);
+    this.#nodes.get(this.#owners[slotOf(first)] ?? "")?.late();
   }
 
   /** Asks the nodes for the table of slots and takes the first answer. */
@@ -102,12 +115,10 @@ export class RedisCluster implements Link {
     return this.#refreshing;
   }
 
-  /** A key for each master whose slot it has, so that a write proves the way to it and its health. */
+  /** A key for each master and each suspect slot, so that a write proves the way there and its health. */
   probeKeys(prefix: string): readonly string[] {
-    return [...this.#masters].flatMap((name) => {
-      const tag = this.#tagOf(name);
-      return tag === undefined ? [] : [`${prefix}:{${tag}}:alive`];
-    });
+    const tags = [...this.#masters].map((name) => this.#tagOf(name)).filter((tag) => tag !== undefined);
+    return [...tags, ...this.#suspects].map((tag) => `${prefix}:{${tag}}:alive`);
   }
 
   #tagOf(name: string): string | undefined {
@@ -120,6 +131,11 @@ export class RedisCluster implements Link {
       return tag;
     }
     return undefined;
+  }
+
+  #suspect(key: string): void {
+    const tag = hashTag(key);
+    if (this.#suspects.size < MOST_SUSPECTS && tag !== "" && !tag.includes("}")) this.#suspects.add(tag);
   }
 
   #moved(slot: number, name: string): void {

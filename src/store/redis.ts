@@ -10,7 +10,7 @@ import { RedisConnection } from "./redis-connection.ts";
 import { RedisSentinels } from "./redis-sentinels.ts";
 
 const PROBE_EVERY_MS = 100;
-const PRESENCE_EVERY_MS = 5_000;
+const PRESENCE_EVERY_MS = 1_000;
 const PRESENCE_LASTS_MS = 15_000;
 const BARRIER_POLL_MS = 50;
 const BARRIER_WAITS_MS = 1_000;
@@ -156,7 +156,7 @@ export class RedisStore {
     return this.#lastLoss;
   }
 
-  /** Number of failed calls of scripts since the start, by reason; at most 65 reasons. */
+  /** Failed calls of scripts, and losses that no call met, since the start, by reason; at most 65 reasons. */
   get failures(): ReadonlyMap<string, number> {
     return this.#failures.counts;
   }
@@ -217,7 +217,7 @@ export class RedisStore {
       return undefined;
     }
     this.#failures.add(reply.reason);
-    if (!CALLS_OWN.has(reply.reason)) this.#lost(reply.reason);
+    if (!CALLS_OWN.has(reply.reason)) this.#lost(reply.reason, true);
     return undefined;
   }
 
@@ -299,11 +299,13 @@ export class RedisStore {
     void this.#checkEviction();
   }
 
-  #lost(reason: string): void {
+  /** @param counted a call failed by it, which was counted already */
+  #lost(reason: string, counted = false): void {
     if (this.#state === "closed") return;
     this.#troubles++;
     if (this.#lastLoss === undefined || !CONSEQUENCES.has(reason)) this.#lastLoss = reason;
     if (this.#state === "unreachable") return;
+    if (!counted) this.#failures.add(reason);
     this.#state = "unreachable";
     this.#loss = { atMs: performance.now(), instances: this.#instances };
     // Gateways that come back later than this one have to be counted until they announce themselves again.
@@ -353,7 +355,7 @@ export class RedisStore {
   async #barrier(phase: number, { atMs, instances }: Loss, current: () => void): Promise<void> {
     const key = `${this.#prefix}:{gw}:barrier:${phase}`;
     const end = performance.now() + BARRIER_WAITS_MS;
-    while (instances > 1) {
+    for (;;) {
       current();
       const now = performance.now();
       // Others may have noticed the same loss earlier, by at most one deadline: who came through since belongs to it. A

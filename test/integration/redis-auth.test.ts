@@ -5,12 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { redisCommand, startRedis, type TestRedis } from "../support/redis.ts";
-import { eventually } from "../support/redis-deployments.ts";
+import { documentedRights, eventually } from "../support/redis-deployments.ts";
 import { openStore, type StoreUnderTest } from "../support/redis-store.ts";
 
 const RECOVERY_MS = 2_000;
-// What docs/OPERATIONS.md tells to give the gateway's user.
-const RIGHTS = "resetkeys ~gw:* resetchannels -@all +@read +@write +@scripting -@dangerous +time";
+const RIGHTS = documentedRights();
 
 let folder: string;
 

@@ -3,7 +3,12 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { slotOf } from "../../src/store/key-slot.ts";
 import { redisCommand } from "../support/redis.ts";
-import { type ClusterDeployment, eventually, startCluster } from "../support/redis-deployments.ts";
+import {
+  type ClusterDeployment,
+  documentedRights,
+  eventually,
+  startCluster,
+} from "../support/redis-deployments.ts";
 import { openStore } from "../support/redis-store.ts";
 
 const RECOVERY_MS = 2_000;
@@ -60,6 +65,14 @@ describe("with a cluster", () => {
     expect(one.store.instances()).toBe(1);
   });
 
+  test("a user with the rights that the documents tell is enough", async () => {
+    for (const node of cluster.servers)
+      await redisCommand(node, `ACL SETUSER gateway on >pw ${documentedRights()} +cluster|slots`);
+    const { count, events } = await openStore({ ...options(), username: "gateway", password: "pw" });
+    for (const key of [FIRST, SECOND, THIRD]) expect(await count(`${key}:user`)).toBe(1);
+    expect(events).toEqual([]);
+  });
+
   test("keys of several slots are the caller's mistake, and no loss", async () => {
     const { store, script, events } = await openStore(options());
     expect(await script.run([FIRST, SECOND], [])).toBeUndefined();
@@ -94,9 +107,19 @@ describe("with a cluster", () => {
   });
 
   test("Q13 a slot that nobody has (CLUSTERDOWN) is a loss until somebody has it", async () => {
+    // A cluster that serves its other slots on must not be found well either.
+    const coverage = async (required: "yes" | "no"): Promise<void> => {
+      for (const one of cluster.servers)
+        await redisCommand(one, `CONFIG SET cluster-require-full-coverage ${required}`);
+    };
+    await coverage("no");
     const { store, count, events } = await openStore(options());
     const [, node] = cluster.masters;
     const slot = slotOf(SECOND);
+    onTestFinished(async () => {
+      await redisCommand(node, `CLUSTER ADDSLOTS ${slot}`);
+      await coverage("yes");
+    });
     await redisCommand(node, `CLUSTER DELSLOTS ${slot}`);
     await eventually(async () => (await count(SECOND)) === undefined);
     expect(store.reachable).toBe(false);

@@ -1,9 +1,10 @@
 // Encrypted connections to Redis: certificates are always checked, and renewed ones are used without a restart.
 
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { inspectConfig } from "../../src/config/load.ts";
 import { makeAuthority, type TestAuthority } from "../support/certificates.ts";
 import { freePort, redisCommand, startRedis, type TestRedis } from "../support/redis.ts";
 import { eventually } from "../support/redis-deployments.ts";
@@ -100,6 +101,28 @@ describe("over TLS", () => {
     expect(await good.count()).toBe(1);
     const bad = await openStore({ url: urlOf(redis), tls: { ca: authority.ca } });
     expect(await bad.count()).toBeUndefined();
+  });
+
+  test("a configuration file leads to it, with a user and a password file", async () => {
+    const redis = await startTls(server, authority.ca);
+    await redisCommand(redis, "ACL SETUSER gateway on >file-password ~gw:* +@all");
+    authority.issue("file-client", "DNS:gateway.test");
+    writeFileSync(join(folder, "password"), "file-password\n", { mode: 0o600 });
+    writeFileSync(
+      join(folder, "gateway.yaml"),
+      `redis:
+  url: ${urlOf(redis)}
+  username: gateway
+  passwordFile: password
+  tls: { ca: ca.pem, cert: file-client.pem, key: file-client-key.pem }
+upstreams: { app: "http://127.0.0.1:9" }
+routes: [{ match: /a, to: app, public: true }]
+`,
+    );
+    const { config } = await inspectConfig(join(folder, "gateway.yaml"), {});
+    if (config?.redis === undefined) throw new Error("the file is not valid");
+    const { count } = await openStore(config.redis);
+    expect(await count()).toBe(1);
   });
 
   test("a port that speaks the other language is a loss, and no crash", async () => {

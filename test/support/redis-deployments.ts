@@ -1,5 +1,7 @@
 // Redis as users run it, for tests: a master with replicas that Sentinels watch, and a cluster. Real servers on loopback.
 
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { freePort, redisCommand, startRedis, type TestRedis, type TestRedisOptions } from "./redis.ts";
 
 const WITHIN_MS = 15_000;
@@ -15,6 +17,14 @@ export async function eventually(
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return performance.now() - start;
+}
+
+/** Rights of the gateway's user, as docs/OPERATIONS.md tells to give them. */
+export function documentedRights(): string {
+  const page = readFileSync(fileURLToPath(new URL("../../docs/OPERATIONS.md", import.meta.url)), "utf8");
+  const rights = /^ACL SETUSER gateway on >PASSWORD (.*)$/m.exec(page)?.[1];
+  if (rights === undefined) throw new Error("docs/OPERATIONS.md has no ACL SETUSER line");
+  return rights;
 }
 
 /** Servers that belong together. */

@@ -1,17 +1,18 @@
 // The documents against the code: generated pages are current, names that they use exist, examples are valid.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { configurationPage, type Schema } from "../../scripts/configuration-page.ts";
 import { errorsPage } from "../../scripts/errors-page.ts";
 import { inspectConfig } from "../../src/config/load.ts";
 import { DENIALS, type DenialCode } from "../../src/core/denial.ts";
 import { encodeFieldValue } from "../../src/core/fields.ts";
 import { canonicalise } from "../../src/core/request-target.ts";
+import { makeAuthority } from "../support/certificates.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
@@ -38,10 +39,24 @@ const ENVIRONMENT = {
   ADMIN_TOKEN: "0123456789abcdef".repeat(4),
 };
 
+/** Files that the pages name. */
+let secrets: string;
+
+beforeAll(async () => {
+  secrets = await mkdtemp(join(tmpdir(), "gatewarden-docs-secrets-"));
+  await writeFile(join(secrets, "redis-password"), "a password\n", { mode: 0o600 });
+  makeAuthority(secrets, "redis-ca").issue("gateway", "DNS:gateway.internal");
+});
+
+afterAll(async () => {
+  await rm(secrets, { recursive: true, force: true });
+});
+
 async function errorsOf(yaml: string): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), "gatewarden-docs-"));
   try {
     await writeFile(join(folder, "gateway.yaml"), yaml);
+    await symlink(secrets, join(folder, "secrets"));
     const { diagnostics } = await inspectConfig(join(folder, "gateway.yaml"), ENVIRONMENT);
     return diagnostics
       .filter((one) => one.severity === "error")
