@@ -131,9 +131,9 @@ describe("the way to the server", () => {
     // Nothing is under way any more.
     await pause(100);
     await proxy.set({ kind: "blackhole" });
-    await pause(1_200);
+    await pause(500);
     expect(one.store.reachable).toBe(true);
-    await eventually(() => !one.store.reachable, 7_000);
+    await eventually(() => !one.store.reachable, 3_000);
   });
 });
 
