@@ -208,7 +208,10 @@ export class Gateway {
     if (this.#verifier.health().some((issuer) => issuer.state === "waiting")) notes.push("keys_unavailable");
     const ready = notes.length === 0;
     // Losing Redis leaves every limit with the answer that its policy chose, so traffic goes on.
-    if (this.#store?.reachable === false) notes.push("redis_unreachable");
+    if (this.#store?.reachable === false) {
+      notes.push("redis_unreachable");
+      for (const mode of this.#limiter.modes) notes.push(`limits_${mode}`);
+    }
     if (this.#verifier.health().some((issuer) => issuer.state === "stale")) notes.push("keys_stale");
     return { ready, notes };
   }

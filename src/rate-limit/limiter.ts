@@ -14,7 +14,7 @@ import { LocalCounters } from "./local-counters.ts";
 import { MemoryStore } from "./memory-store.ts";
 import type { LaterCost, LimitResult } from "./outcome.ts";
 import { LimitPlan } from "./plan.ts";
-import type { KeyedLimits, LimitPolicy, RouteLimit } from "./policy.ts";
+import type { KeyedLimits, LimitPolicy, RouteLimit, StoreFailurePolicy } from "./policy.ts";
 import { type Comeback, tellStore } from "./recovery.ts";
 import { ScriptCalls, type ScriptPort } from "./script-calls.ts";
 import { SharedCounters } from "./shared-counters.ts";
@@ -163,6 +163,11 @@ export class Limiter {
   /** Whether the shared counters can't be asked now, so that each limit's own choice is in force. */
   get degraded(): boolean {
     return this.#shared?.calls.available === false;
+  }
+
+  /** What the limits chose for the time without their shared counters, each choice once. */
+  get modes(): ReadonlySet<StoreFailurePolicy> {
+    return new Set(Array.from(this.#stats.values(), ({ mode }) => mode));
   }
 
   /** What each limit decided so far. */

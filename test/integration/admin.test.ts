@@ -123,6 +123,11 @@ describe("the metrics of a gateway", () => {
       );
       expect(failures.reduce((sum, [, count]) => sum + count, 0)).toBeGreaterThan(0);
       expect((await fetch(`${one.url}/a`)).status).toBe(503);
+      const ready = await fetch(`${one.url}/readyz`);
+      expect([ready.status, await ready.json()]).toEqual([
+        200,
+        { status: "ready", notes: ["redis_unreachable", "limits_deny"] },
+      ]);
       await proxy.set({ kind: "none" });
       await one.waitForLog((line) => line.event === "store_recovered", 5_000);
       metrics = await metricsOf(one);
