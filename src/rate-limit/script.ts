@@ -104,6 +104,8 @@ local function trim(state)
 end
 
 function log.add(state, cost, at)
+  -- A lease that ended a whole window ago.
+  if at + state.lasts <= now then return end
   trim(state)
   local key, total = state.key, state.total + cost
   if state.newest and at < state.newest then at = state.newest end
@@ -160,7 +162,9 @@ function bucket.load(key, scale, drain)
     local time, level = unpack('dd', packed)
     -- A server clock that was set back drains nothing, and drains on from where it is now.
     if time > now then call('SETRANGE', key, 0, pack('d', now)) end
-    state.level = max(0, level - max(0, now - time) * drain)
+    local drained = max(0, now - time) * drain
+    state.level = max(0, level - drained)
+    state.spare = max(0, drained - level)
   end
   state.used = ceil(state.level / scale)
   state.lasts = 0
@@ -176,8 +180,17 @@ local function save(state, level)
   end
 end
 
-function bucket.add(state, cost)
-  save(state, state.level + cost * state.scale)
+-- Of what is added as of an earlier time, that has drained which the bucket could have drained since.
+function bucket.add(state, cost, at)
+  local more = cost * state.scale
+  if at < now then
+    local drained = (now - at) * state.drain
+    if state.spare then drained = min(drained, state.spare) end
+    drained = max(0, drained - (state.late or 0))
+    state.late = (state.late or 0) + more
+    more = max(0, more - drained)
+  end
+  if more > 0 then save(state, state.level + more) end
 end
 
 function bucket.remove(state, cost)
