@@ -82,17 +82,17 @@ export class Admissions {
     return most;
   }
 
-  /** Most units by which any interval exceeds what drained in it, at `limit` units in `window`. */
+  /** Most units that any interval holds beyond what drained in it, at `limit` units in `window`; rounded up. */
   mostAboveDrain(limit: number, window: number): number {
-    // The level of a bucket that is never full, which is the largest over all starts.
+    // The level of a bucket that is never full, in parts of a unit: the largest over all starts.
     let level = 0;
-    let last = Number.NEGATIVE_INFINITY;
+    let last = 0;
     let most = 0;
     for (const { at, units } of this.#list.toSorted((one, other) => one.at - other.at)) {
-      level = Math.max(0, level - ((at - last) * limit) / window) + units;
+      level = Math.max(0, level - (at - last) * limit) + units * window;
       last = at;
       most = Math.max(most, level);
     }
-    return most;
+    return Math.ceil(most / window);
   }
 }
