@@ -88,16 +88,20 @@ export class Lease {
   }
 
   /**
-   * Units that will be spent in `micros` at the rate since this was asked last, and some more; 0 for a caller that hardly
-   * comes, so that its limit lies where all instances can take from it.
+   * Units that will be spent in `micros` at the rate of late, and some more; 0 for a caller that hardly comes, so that its
+   * limit lies where all instances can take from it.
    */
   forecast(now: number, micros: number): number {
     const used = this.#used;
-    // A short look overstates a burst; a quarter of the lease is the shortest that counts.
-    const over = Math.max(now - this.#since, micros / 4);
-    this.#used = 0;
-    this.#since = now;
-    return used < 2 ? 0 : Math.ceil((used / over) * micros * 1.25);
+    // A short look overstates a burst, and sees no more than one of the requests that come one after the other: a quarter
+    // of the lease is the shortest that counts.
+    const shortest = micros / 4;
+    const over = now - this.#since;
+    if (over >= shortest) {
+      this.#used = 0;
+      this.#since = now;
+    }
+    return used < 2 ? 0 : Math.ceil((used / Math.max(over, shortest)) * micros * 1.25);
   }
 
   /** Keeps at most `most` units; what is left is to be given back. */

@@ -189,13 +189,15 @@ export class LeasedCounters {
       const { limit, lease } = held;
       const cost = background === undefined ? limit.policy.cost : 0;
       if (cost > 0) lease.noteUse(cost);
-      let want = background?.want ?? 0;
-      if (background === undefined && !lease.asking) want = lease.forecast(now, limit.leaseMicros);
-      if (!lease.asking) starts.push(held);
+      const starting = !lease.asking;
+      if (starting) starts.push(held);
       lease.asking = true;
       lease.calls++;
       // What an ended lease still held can't be spent any more, so others may have it.
       const back = (background?.back ?? 0) + (lease.isOver(now) ? lease.end() : 0);
+      let want = background?.want ?? 0;
+      if (background === undefined && starting)
+        want = Math.max(0, lease.forecast(now, limit.leaseMicros) - lease.budget);
       const spent = lease.tell();
       if (spent > 0) held.counter.admit(spent, now);
       args.push(

@@ -254,3 +254,68 @@ describe("a lease", () => {
     expect(counted.most(1_000 * MS)).toBeLessThanOrEqual(100);
   });
 });
+
+interface Steady {
+  readonly instances: number;
+  readonly limit: number;
+  readonly algorithm: LimitAlgorithm;
+  /** Offered units as a part of the limit. */
+  readonly load: number;
+}
+
+/** Even traffic with some chance in it for some windows; what passed of the last ones. */
+async function steady({ instances, limit, algorithm, load }: Steady) {
+  const { fleet, instance } = calm();
+  const windowMs = 10_000;
+  const window = windowMs * MS;
+  const all = Array.from({ length: instances }, () => instance(instances));
+  const policies = [leased(limit, windowMs, { algorithm })];
+  const below = random(limit + instances);
+  const score = { offered: 0, admitted: 0 };
+  const from = 2 * window;
+  const until = 5 * window;
+  const gap = window / (limit * load);
+  for (let at = 0; at < until; at += gap) {
+    const when = Math.floor((at + below(Math.ceil(gap))) / TICK) * TICK;
+    fleet.at(when, () => {
+      const counts = fleet.now >= from;
+      if (counts) score.offered++;
+      void (all[below(all.length)] as Instance).take(policies).then(({ kind }) => {
+        if (counts && kind === "admitted") score.admitted++;
+      });
+    });
+  }
+  await fleet.run(until);
+  const due = Math.min(score.offered, (limit * (until - from)) / window);
+  return { refusedEarly: 1 - score.admitted / due, calls: fleet.calls / (limit * load * 5) };
+}
+
+describe("what leases cost", () => {
+  test.each([
+    "slidingWindow",
+    "tokenBucket",
+  ] as const)("one instance alone refuses at most 4 percent and a group early, by %s", async (algorithm) => {
+    for (const limit of [100, 1_000]) {
+      const full = await steady({ instances: 1, limit, algorithm, load: 2 });
+      const grain = algorithm === "slidingWindow" ? Math.max(1, Math.floor(limit / 50)) / limit : 0;
+      expect(full.refusedEarly).toBeLessThanOrEqual(0.04 + grain);
+      const below = await steady({ instances: 1, limit, algorithm, load: 0.9 });
+      expect(below.refusedEarly).toBeLessThanOrEqual(0.01);
+    }
+  });
+
+  test("four instances refuse hardly more early, and ask Redis for a part of the requests only", async () => {
+    const full = await steady({ instances: 4, limit: 1_000, algorithm: "slidingWindow", load: 2 });
+    expect(full.refusedEarly).toBeLessThanOrEqual(0.04 + 0.02);
+    expect(full.calls).toBeLessThan(0.7);
+  });
+
+  test("requests that come one after the other are leased for, too", async () => {
+    const { fleet, admissions, instance, take } = calm();
+    const one = instance();
+    for (let at = 0; at < 1_000; at += 5) take(one, at * MS, 1, [leased(1_000, 10_000)]);
+    await fleet.run(1_010 * MS);
+    expect(admissions.units).toBe(200);
+    expect(fleet.calls).toBeLessThan(50);
+  });
+});

@@ -31,9 +31,11 @@ interface Event {
 
 /** The time, and what is to happen in it. */
 export class Fleet {
-  readonly redis: Redis;
+  redis: Redis;
   readonly prefix: string;
   now = 0;
+  /** Redis is away: no call runs, and no answer comes through. */
+  down = false;
   calls = 0;
   #order = 0;
   #events: Event[] = [];
@@ -157,14 +159,14 @@ export class Instance {
     return new Promise((resolve) => {
       const answer = (at: number, numbers: readonly number[] | undefined): void => {
         fleet.at(at, () => {
-          if (!this.#dead) resolve(numbers);
+          if (!this.#dead) resolve(fleet.down ? undefined : numbers);
         });
       };
       if (runs === undefined || lost) answer(fleet.now + answers, undefined);
       if (runs === undefined) return;
       last.run = Math.max(fleet.now + runs, last.run);
       fleet.at(last.run, async () => {
-        const numbers = await fleet.script(keys, args);
+        const numbers = fleet.down ? undefined : await fleet.script(keys, args);
         if (lost) return;
         last.answer = Math.max(fleet.now + answers, last.answer);
         answer(last.answer, numbers);

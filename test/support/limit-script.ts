@@ -68,6 +68,13 @@ export class Admissions {
     return this.#list.reduce((sum, { units }) => sum + units, 0);
   }
 
+  /** Units in `(at - window, at]`. */
+  within(at: number, window: number): number {
+    let sum = 0;
+    for (const one of this.#list) if (one.at <= at && one.at > at - window) sum += one.units;
+    return sum;
+  }
+
   /** Most units in any `(t - window, t]`. */
   most(window: number): number {
     const list = this.#list.toSorted((one, other) => one.at - other.at);
