@@ -28,7 +28,8 @@ export interface ModelDemand {
   readonly limit: ModelLimit;
   readonly cost: number;
   readonly lease?: LeaseTerms;
-  readonly age?: number;
+  /** Ages of what is claimed, and of its last use. */
+  readonly ages?: readonly [age: number, lastUse: number];
 }
 
 export type ModelMode = "decide" | "charge" | "refund" | "lease" | "floor";
@@ -52,7 +53,7 @@ export function asCall(batch: readonly ModelDecision[]): { keys: string[]; args:
   const args: (string | number)[] = [];
   for (const { mode, demands } of batch) {
     args.push(MODES[mode] + demands.length);
-    for (const { limit, cost, lease, age } of demands) {
+    for (const { limit, cost, lease, ages = [] } of demands) {
       const { key, form, cap, first, second, observed = false, leased = false } = limit;
       keys.push(key);
       if (leased) keys.push(`${key}:leases`);
@@ -60,7 +61,7 @@ export function asCall(batch: readonly ModelDecision[]): { keys: string[]; args:
       if (lease !== undefined) {
         args.push(lease.id, lease.spent, lease.back, lease.want, lease.lasts, lease.part);
       }
-      if (age !== undefined) args.push(age);
+      args.push(...ages);
     }
   }
   return { keys, args };
@@ -73,13 +74,22 @@ interface Counter {
   remove(units: number): void;
   reset(): number;
   wait(cost: number, cap: number): number;
+  /** Makes sure that what counted at `at`, and was used at `till` at the latest, counts on. */
+  floor(cost: number, held: number, at: number, till: number): void;
+}
+
+interface Group {
+  at: number;
+  units: number;
+  /** When it was made, if it makes up for a loss. */
+  made?: number;
 }
 
 class LogModel implements Counter {
   readonly #window: number;
   readonly #grain: number;
   // What has left the window goes with the next change, so a clock that is set back before then finds it again.
-  #groups: { at: number; units: number }[] = [];
+  #groups: Group[] = [];
   #now = 0;
 
   constructor(window: number, grain: number) {
@@ -90,10 +100,15 @@ class LogModel implements Counter {
   load(now: number): void {
     this.#now = now;
     const ahead = (this.#groups.at(-1)?.at ?? now) - now;
-    if (ahead > 0) for (const group of this.#groups) group.at -= ahead;
+    for (const group of ahead > 0 ? this.#groups : []) {
+      group.at -= ahead;
+      if (group.made !== undefined) group.made -= ahead;
+    }
+    const last = this.#groups.at(-1);
+    if (last?.made !== undefined) last.made = Math.min(last.made, now);
   }
 
-  get #live(): { at: number; units: number }[] {
+  get #live(): Group[] {
     return this.#groups.filter(({ at }) => at + this.#window > this.#now);
   }
 
@@ -105,8 +120,8 @@ class LogModel implements Counter {
     if (at + this.#window <= this.#now) return;
     this.#groups = this.#live;
     const last = this.#groups.at(-1);
-    const time = Math.max(at, last?.at ?? at);
-    if (last !== undefined && last.units + units <= this.#grain) {
+    const time = Math.max(at, last?.at ?? at, last?.made ?? at);
+    if (last !== undefined && last.made === undefined && last.units + units <= this.#grain) {
       last.at = time;
       last.units += units;
     } else this.#groups.push({ at: time, units });
@@ -139,6 +154,21 @@ class LogModel implements Counter {
       if (left + cost <= cap) return at + this.#window - this.#now;
     }
     return left === this.used ? this.#window : this.reset();
+  }
+
+  floor(cost: number, _held: number, at: number, till: number): void {
+    const had = this.#groups.filter((one) => (one.made ?? one.at) <= at && one.at + this.#window > at);
+    const missing = cost - had.reduce((sum, { units }) => sum + units, 0);
+    if (missing <= 0 || till + this.#window <= this.#now) return;
+    this.#groups = this.#live;
+    const last = this.#groups.at(-1);
+    const time = Math.max(till, last?.at ?? till);
+    let units = missing;
+    if (last?.made !== undefined && last.made > at) {
+      units = Math.max(units, last.units);
+      this.#groups.pop();
+    }
+    this.#groups.push({ at: time, units, made: this.#now });
   }
 }
 
@@ -199,6 +229,11 @@ class BucketModel implements Counter {
     return Number(up(this.#level + BigInt(cost - cap) * this.#scale, this.#drain));
   }
 
+  floor(cost: number, held: number, _at: number, till: number): void {
+    const level = BigInt(cost - held) * this.#scale - (this.#now - BigInt(till)) * this.#drain;
+    if (level > this.#level) this.#save(level);
+  }
+
   #save(level: bigint): void {
     this.#level = level;
     this.#stored = level === 0n ? undefined : { at: this.#now, level };
@@ -257,12 +292,10 @@ export class ScriptModel {
     const admitted = !enforced || states.every(({ fits, demand }) => fits || demand.limit.observed === true);
     const answer = [admitted ? 1 : 0];
     for (const { demand, counter, leases, held, fits } of states) {
-      const { limit, cost, lease, age = 0 } = demand;
+      const { limit, cost, lease, ages: [age, lastUse] = [0, 0] } = demand;
       if (mode === "charge" && cost > 0) counter.add(cost, now);
       if (mode === "refund") counter.remove(cost);
-      if (mode === "floor" && cost > counter.used + held) {
-        counter.add(cost - counter.used - held, now - age);
-      }
+      if (mode === "floor") counter.floor(cost, held, now - age, now - lastUse);
       if (enforced && admitted && fits && cost > 0) counter.add(cost, now);
       let granted = 0;
       const own = lease && leases.get(lease.id);
