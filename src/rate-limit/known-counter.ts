@@ -54,9 +54,15 @@ export class KnownCounter implements Entry {
     return (
       this.own.isIdle(now) &&
       this.untold === 0 &&
-      this.seenAt + this.limit.measure.lasts <= now &&
+      this.seenUntil <= now &&
       (this.lease === undefined || this.lease.isOver(now))
     );
+  }
+
+  /** From here on nothing of what was seen counts any more; leases that it held may be spent until they end. */
+  get seenUntil(): number {
+    const { measure, leased, leaseMicros } = this.limit;
+    return this.seenAt + measure.lasts + (leased ? leaseMicros : 0);
   }
 
   used(now: number): number {
@@ -109,7 +115,7 @@ export class KnownCounter implements Entry {
   roomAfterLoss(lostAt: number, now: number): number {
     const { cap, lasts } = this.limit.measure;
     // Whatever was admitted before the loss has been forgotten by now, or was never heard of.
-    if (lostAt + lasts <= now || this.seenAt + lasts <= lostAt) return cap;
+    if (lostAt + lasts <= now || this.seenUntil <= lostAt) return cap;
     return Math.max(0, cap - this.seen);
   }
 

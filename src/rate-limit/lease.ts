@@ -11,15 +11,19 @@ export class Lease {
   budget = 0;
   /** Units spent and not yet told to the store. */
   spent = 0;
-  /** From here on nothing may be spent. */
+  /** From here on nothing may be spent; 0 for a lease that holds nothing. */
   endsAt = 0;
   /** Units that others have not taken, by the last answer; this lease's own are not among them. */
   free = 0;
-  /** A background call about this lease is under way. */
+  /** A call that asks for the next slice is under way. */
   asking = false;
+  /** Calls about this lease that are under way. */
+  calls = 0;
   /** When to renew or give back. */
   dueAt = 0;
   #lowWater = 0;
+  // How often the store was told.
+  #settled = 0;
   // Use since the last settlement, from which the size of the next slice follows.
   #used = 0;
   #since: number;
@@ -33,22 +37,36 @@ export class Lease {
     return this.endsAt <= now;
   }
 
+  /**
+   * Whether it is open what the store still holds of this lease: it ended while calls about it are under way, so it may
+   * have ended there before they ran, and all of it been counted as spent. Nothing may be told of it any more.
+   */
+  isDoubtful(now: number): boolean {
+    return this.calls > 0 && this.endsAt > 0 && this.isOver(now);
+  }
+
   /** Whether `cost` units can be spent at `now`. */
   covers(cost: number, now: number): boolean {
     return this.budget >= cost && now < this.endsAt;
   }
 
-  spend(cost: number): void {
+  /** Spends `cost` units; by what is returned they can be taken back. */
+  spend(cost: number): number {
     this.budget -= cost;
     this.spent += cost;
     this.#used += cost;
+    return this.#settled;
   }
 
-  /** Takes back what was spent for a request that another limit refused. */
-  unspend(cost: number): void {
+  /**
+   * Takes back what was spent for a request that another limit refused. What the store was told of meanwhile stays spent:
+   * if it were spent once more, the store would forget it as long after the first time.
+   */
+  unspend(cost: number, settled: number): void {
+    this.#used -= cost;
+    if (settled !== this.#settled) return;
     this.budget += cost;
     this.spent -= cost;
-    this.#used -= cost;
   }
 
   /** Notes units that were counted in the store directly, for this process. */
@@ -65,20 +83,25 @@ export class Lease {
   tell(): number {
     const { spent } = this;
     this.spent = 0;
+    this.#settled++;
     return spent;
   }
 
   /**
-   * Units that will be spent in `micros` at the rate since this was asked last, and some more; 0 for a caller that hardly
-   * comes, so that its limit lies where all instances can take from it.
+   * Units that will be spent in `micros` at the rate of late, and some more; 0 for a caller that hardly comes, so that its
+   * limit lies where all instances can take from it.
    */
   forecast(now: number, micros: number): number {
     const used = this.#used;
-    // A short look overstates a burst; a quarter of the lease is the shortest that counts.
-    const over = Math.max(now - this.#since, micros / 4);
-    this.#used = 0;
-    this.#since = now;
-    return used < 2 ? 0 : Math.ceil((used / over) * micros * 1.25);
+    // A short look overstates a burst, and sees no more than one of the requests that come one after the other: a quarter
+    // of the lease is the shortest that counts.
+    const shortest = micros / 4;
+    const over = now - this.#since;
+    if (over >= shortest) {
+      this.#used = 0;
+      this.#since = now;
+    }
+    return used < 2 ? 0 : Math.ceil((used / Math.max(over, shortest)) * micros * 1.25);
   }
 
   /** Keeps at most `most` units; what is left is to be given back. */
@@ -86,6 +109,12 @@ export class Lease {
     const back = Math.max(0, this.budget - most);
     this.budget -= back;
     return back;
+  }
+
+  /** Ends a lease that is over; what is left is to be given back. */
+  end(): number {
+    this.endsAt = 0;
+    return this.giveBack();
   }
 
   /** Adds what the store granted when it was asked at `since`; `free` is what it has left. */

@@ -97,6 +97,7 @@ export class LeasedCounters {
       for (const [key, counter] of entries) {
         const { lease, limit } = counter;
         if (lease === undefined || (lease.budget === 0 && lease.spent === 0)) continue;
+        if (lease.isDoubtful(now)) continue;
         given.push(this.#ask([{ limit, key, counter, lease }], now, { want: 0, back: lease.giveBack() }));
       }
     }
@@ -127,11 +128,10 @@ export class LeasedCounters {
     const all = list.map((limit, index) => this.#hold(limit, keys[index] as string, now));
     const lacking = new Map<number, number[]>();
     // What the leases at hand cover is kept for this request until the store has answered for the others.
-    const covered: Held[] = [];
+    const covered: (Held & { readonly settled: number })[] = [];
     for (const [index, held] of all.entries()) {
       if (held.lease.covers(held.limit.policy.cost, now)) {
-        held.lease.spend(held.limit.policy.cost);
-        covered.push(held);
+        covered.push({ ...held, settled: held.lease.spend(held.limit.policy.cost) });
       } else {
         const place = this.#calls.placeOf(held.key);
         lacking.set(place, [...(lacking.get(place) ?? []), index]);
@@ -143,7 +143,7 @@ export class LeasedCounters {
     });
     const parts = await Promise.all(asked);
     if (parts.some(({ answer }) => answer?.admitted !== true)) {
-      for (const { limit, lease } of covered) lease.unspend(limit.policy.cost);
+      for (const { limit, lease, settled } of covered) lease.unspend(limit.policy.cost, settled);
       for (const { helds, answer } of parts) if (answer?.admitted === true) this.#refund(helds);
     }
     const outcomes = all.map(({ limit, lease }) => spentOutcome(limit, lease));
@@ -156,6 +156,7 @@ export class LeasedCounters {
 
   #hold(limit: BoundLimit, key: string, now: number): Held {
     const counter = this.#known.get(limit, key, now);
+    if (counter.lease?.isDoubtful(now)) this.#drop(counter, counter.lease);
     counter.lease ??= this.#newLease(now);
     return { limit, key, counter, lease: counter.lease };
   }
@@ -188,12 +189,15 @@ export class LeasedCounters {
       const { limit, lease } = held;
       const cost = background === undefined ? limit.policy.cost : 0;
       if (cost > 0) lease.noteUse(cost);
-      let want = background?.want ?? 0;
-      if (background === undefined && !lease.asking) want = lease.forecast(now, limit.leaseMicros);
-      if (!lease.asking) starts.push(held);
+      const starting = !lease.asking;
+      if (starting) starts.push(held);
       lease.asking = true;
+      lease.calls++;
       // What an ended lease still held can't be spent any more, so others may have it.
-      const back = (background?.back ?? 0) + (lease.isOver(now) ? lease.giveBack() : 0);
+      const back = (background?.back ?? 0) + (lease.isOver(now) ? lease.end() : 0);
+      let want = background?.want ?? 0;
+      if (background === undefined && starting)
+        want = Math.max(0, lease.forecast(now, limit.leaseMicros) - lease.budget);
       const spent = lease.tell();
       if (spent > 0) held.counter.admit(spent, now);
       args.push(
@@ -207,6 +211,7 @@ export class LeasedCounters {
       const keys = helds.flatMap(({ limit, key }) => scriptKeys(limit, key));
       this.#calls.ask({ keys, args, length: 1 + helds.length * LEASE_ANSWER_LENGTH }, (numbers, at) => {
         for (const { lease } of starts) lease.asking = false;
+        for (const { lease } of helds) lease.calls--;
         if (numbers === undefined) {
           for (const { counter, lease } of helds) this.#drop(counter, lease);
           settle(undefined);
@@ -232,6 +237,10 @@ export class LeasedCounters {
         reset: numbers[from + 1] as number,
         retry: numbers[from + 2] as number,
       };
+      // Given up with what was granted: it ended before the answer came, and it isn't all told yet.
+      if (lease.endsAt > 0 && lease.isOver(now) && (lease.budget > 0 || lease.spent > 0 || lease.calls > 0)) {
+        this.#drop(counter, lease);
+      }
       // An answer about a lease that was given up meanwhile brings nothing to spend.
       if (counter.lease === lease) {
         lease.extend(numbers[from + 3] as number, limit.measure.cap - answer.used, since, limit.leaseMicros);
@@ -286,7 +295,7 @@ export class LeasedCounters {
         const { lease, counter } = held;
         // A lease that was renewed since stands further behind in the queue.
         if (counter.lease !== lease || lease.dueAt !== at || lease.asking) continue;
-        if (this.#calls.available) void this.#renew(held, now);
+        if (this.#calls.available && !lease.isDoubtful(now)) void this.#renew(held, now);
         else this.#drop(counter, lease);
       }
       if (queue.head === queue.list.length) this.#due.delete(micros);

@@ -29,8 +29,8 @@ interface Statement {
 }
 
 /**
- * Tells it all, in two phases. First what was seen of the counters over all instances: the highest of these is what
- * counted, to the unit, whatever a failover or a restart lost. When all have said so, what each admitted by itself.
+ * Tells it all, in two phases. First what was seen of the counters over all instances: what was seen last is what counted,
+ * to the unit, whatever a failover or a restart lost. When all have said so, what each admitted by itself.
  * Rejects when the store gives no answer.
  */
 export async function tellStore(known: KnownCounters, comeback: Comeback, now: () => number): Promise<void> {
@@ -94,8 +94,11 @@ function statement(
 function seenStatement(key: string, counter: KnownCounter, now: number): Statement | undefined {
   const { limit, seen, seenAt } = counter;
   counter.reopen();
-  if (seen === 0 || seenAt + limit.measure.lasts <= now) return undefined;
-  return statement(MODE.floor, { limit, key, units: seen }, [String(now - seenAt)], () => undefined);
+  if (seen === 0 || counter.seenUntil <= now) return undefined;
+  const age = now - seenAt;
+  // What was lent counted then, and may have been spent since.
+  const lastUse = Math.max(0, age - (limit.leased ? limit.leaseMicros : 0));
+  return statement(MODE.floor, { limit, key, units: seen }, [age, lastUse].map(String), () => undefined);
 }
 
 function untoldStatement(known: KnownCounters, key: string, counter: KnownCounter): Statement | undefined {

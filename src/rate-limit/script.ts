@@ -16,8 +16,9 @@ export const ANSWER_LENGTH = 3;
  *
  * ARGV holds per decision its mode plus the number of its limits, and per limit: form plus flags, cap, two numbers of
  * the form, cost. Mode `lease` adds: lease id, units spent from it, units given back, units wanted, time it lasts, and
- * the part of what is free that one instance may take. Mode `floor` adds the age of what is claimed. KEYS holds one
- * counter per limit, a leased one followed by the key of its leases. Times are microseconds.
+ * the part of what is free that one instance may take. Mode `floor` adds the age of what is claimed, and the age of the
+ * last use that may be a part of it. KEYS holds one counter per limit, a leased one followed by the key of its leases.
+ * Times are microseconds.
  *
  * The answer is flat and whole: the server's time, then per decision 1 or 0 (admitted or not), and per limit the units
  * that count after the decision, leases included, the time until none does, the time until the same cost fits (0 when
@@ -25,11 +26,12 @@ export const ANSWER_LENGTH = 3;
  *
  * Modes: `decide` counts all or nothing, and a cost of 0 only looks; `charge` counts whether or not there is room;
  * `refund` takes back what was just counted; `lease` settles what an instance holds, counts all or nothing, and grants
- * it more; `floor` makes sure that at least `cost` units count, as they did that long ago; `forget` deletes the counter
- * and its leases.
+ * it more; `floor` makes sure that what counted that long ago, `cost` units, counts on, whatever a loss took of it; `forget`
+ * deletes the counter and its leases.
  *
  * A log is a list of groups, oldest first, each three packed numbers: time of its last admission, running total before
- * it, running total after it. A bucket is one string of two packed numbers: time and level. Leases are a hash: id to
+ * it, running total after it; a fourth is in a group that makes up for
+ * a loss, the time when it was made. A bucket is one string of two packed numbers: time and level. Leases are a hash: id to
  * units, time of the grant, time it lasts; one that was not settled in time counts as spent at its end. Everything
  * expires a second after it has stopped to matter.
  *
@@ -48,7 +50,10 @@ end
 
 local function group(key, index)
   local packed = call('LINDEX', key, index)
-  if packed then return unpack('ddd', packed) end
+  if packed then
+    local time, before, after = unpack('ddd', packed)
+    return time, before, after, #packed > 24 and unpack('d', packed, 25) or nil
+  end
 end
 
 -- Smallest index from low to high whose group passes; the one at high is known to, or lies behind the last.
@@ -66,7 +71,8 @@ local function shift(key, by, window)
   call('DEL', key)
   for index, packed in ipairs(groups) do
     local time, before, after = unpack('ddd', packed)
-    call('RPUSH', key, pack('ddd', time - by, before, after))
+    local mark = #packed > 24 and pack('d', unpack('d', packed, 25) - by) or ''
+    call('RPUSH', key, pack('ddd', time - by, before, after) .. mark)
   end
   expire(key, window)
 end
@@ -75,11 +81,16 @@ local log = {}
 
 function log.load(key, window, grain)
   local state = { key = key, lasts = window, grain = grain, used = 0, total = 0, first = 0 }
-  local newest, before, total = group(key, -1)
+  local newest, before, total, made = group(key, -1)
   if not newest then return state end
   if newest > now then
+    made = made and made - newest + now
     shift(key, newest - now, window)
     newest = now
+  end
+  if made and made > now then
+    made = now
+    call('LSET', key, -1, pack('dddd', newest, before, total, made))
   end
   if newest + window <= now then
     state.over = true
@@ -95,6 +106,7 @@ function log.load(key, window, grain)
     time, base = group(key, first)
   end
   state.newest, state.before, state.total, state.used = newest, before, total, total - base
+  state.made = made
   return state
 end
 
@@ -105,14 +117,16 @@ local function trim(state)
 end
 
 function log.add(state, cost, at)
+  -- A lease that ended a whole window ago.
+  if at + state.lasts <= now then return end
   trim(state)
   local key, total = state.key, state.total + cost
-  if state.newest and at < state.newest then at = state.newest end
-  if state.newest and total - state.before <= state.grain then
+  if state.newest then at = max(at, state.newest, state.made or 0) end
+  if state.newest and not state.made and total - state.before <= state.grain then
     call('LSET', key, -1, pack('ddd', at, state.before, total))
   else
     call('RPUSH', key, pack('ddd', at, state.total, total))
-    state.before = state.total
+    state.before, state.made = state.total, nil
   end
   state.newest, state.total, state.used = at, total, state.used + cost
   expire(key, state.lasts)
@@ -127,15 +141,48 @@ function log.remove(state, cost)
     left, state.total, state.used = left - units, state.total - units, state.used - units
     if state.total == state.before then
       call('RPOP', key)
-      local _, before = group(key, -1)
+      local _, before, _, made = group(key, -1)
       if not before then
         state.newest = nil
         return
       end
-      state.before = before
+      state.before, state.made = before, made
     end
   end
-  if state.newest then call('LSET', key, -1, pack('ddd', state.newest, state.before, state.total)) end
+  if state.newest then
+    local mark = state.made and pack('d', state.made) or ''
+    call('LSET', key, -1, pack('ddd', state.newest, state.before, state.total) .. mark)
+  end
+end
+
+-- What counted at a time, and may have been used until another. The log still has what it had at that time; a group at
+-- its end makes up for the rest. As that is later than what it stands for, it is no part of what the log had: another
+-- claim would take for counted what had left the window. So it becomes as large and as late as any claim makes it.
+function log.floor(state, cost, at, till)
+  local key, window = state.key, state.lasts
+  local size = call('LLEN', key)
+  local behind = search(key, 0, size, function(time, _, _, made) return (made or time) > at end)
+  local first = search(key, 0, behind, function(time) return time + window > at end)
+  local missing = cost
+  if first < behind then
+    local _, before = group(key, first)
+    local _, _, after = group(key, behind - 1)
+    missing = cost - (after - before)
+  end
+  if missing <= 0 or till + window <= now then return end
+  trim(state)
+  if state.newest then till = max(till, state.newest) end
+  if state.made and state.made > at then
+    local units = state.total - state.before
+    missing = max(missing, units)
+    call('RPOP', key)
+    state.total, state.used = state.before, state.used - units
+  end
+  local total = state.total + missing
+  call('RPUSH', key, pack('dddd', till, state.total, total, now))
+  state.newest, state.before, state.total, state.used = till, state.total, total, state.used + missing
+  state.made = now
+  expire(key, window)
 end
 
 function log.reset(state)
@@ -161,7 +208,9 @@ function bucket.load(key, scale, drain)
     local time, level = unpack('dd', packed)
     -- A server clock that was set back drains nothing, and drains on from where it is now.
     if time > now then call('SETRANGE', key, 0, pack('d', now)) end
-    state.level = max(0, level - max(0, now - time) * drain)
+    local drained = max(0, now - time) * drain
+    state.level = max(0, level - drained)
+    state.spare = max(0, drained - level)
   end
   state.used = ceil(state.level / scale)
   state.lasts = 0
@@ -177,12 +226,26 @@ local function save(state, level)
   end
 end
 
-function bucket.add(state, cost)
-  save(state, state.level + cost * state.scale)
+-- Of what is added as of an earlier time, that has drained which the bucket could have drained since.
+function bucket.add(state, cost, at)
+  local more = cost * state.scale
+  if at < now then
+    local drained = (now - at) * state.drain
+    if state.spare then drained = min(drained, state.spare) end
+    drained = max(0, drained - (state.late or 0))
+    state.late = (state.late or 0) + more
+    more = max(0, more - drained)
+  end
+  if more > 0 then save(state, state.level + more) end
 end
 
 function bucket.remove(state, cost)
   save(state, max(0, state.level - cost * state.scale))
+end
+
+function bucket.floor(state, cost, at, till)
+  local level = (cost - state.held) * state.scale - (now - till) * state.drain
+  if level > state.level then save(state, level) end
 end
 
 function bucket.reset(state)
@@ -253,7 +316,7 @@ local function load(mode)
   elseif state.leases then
     state.held = load_leases(state)
   end
-  if mode == 4 then state.age = number() end
+  if mode == 4 then state.at, state.till = now - number(), now - number() end
   state.fits = state.used + state.held + cost <= cap
   return state
 end
@@ -293,8 +356,7 @@ while arg <= last_arg do
     elseif mode == 2 then
       form.remove(state, cost)
     elseif mode == 4 then
-      local missing = cost - state.used - state.held
-      if missing > 0 then form.add(state, missing, now - state.age) end
+      form.floor(state, cost, state.at, state.till)
     elseif mode ~= 5 then
       if admitted == 1 and state.fits and cost > 0 then form.add(state, cost, now) end
       if mode == 3 then granted = grant(state, admitted == 1 and state.want or 0) end

@@ -91,6 +91,8 @@ export class AdmissionLog implements Meter {
   untilFits(now: number, cost: number, cap: number): number {
     const total = this.#total;
     if (total - this.#base + cost <= cap) return 0;
+    // It never fits, and 0 would say that it does now.
+    if (this.#groups.length === 0) return this.window;
     // Totals grow along the log, so the first group whose end leaves enough room is found by halving.
     let low = this.#head / 2;
     let high = this.#groups.length / 2;

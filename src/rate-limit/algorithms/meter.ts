@@ -22,7 +22,7 @@ export interface Meter {
   add(now: number, cost: number, grain: number): void;
   /** Time until nothing counts any more. */
   untilFree(now: number): number;
-  /** Time until `cost` more units fit under `cap`; 0 when they fit at once. */
+  /** Time until `cost` more units fit under `cap`; 0 when they fit at once, and only then. */
   untilFits(now: number, cost: number, cap: number): number;
   /** Whether nothing counts at `now`. */
   isIdle(now: number): boolean;

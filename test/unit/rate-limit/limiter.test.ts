@@ -153,6 +153,22 @@ describe("several limits", () => {
     expect(take(routes[0]).kind).toBe("admitted");
   });
 
+  test.each([
+    "slidingWindow",
+    "slidingLog",
+    "tokenBucket",
+  ] as const)("of nothing refuse everything by %s, also when the counter that they share is used and free again", (algorithm) => {
+    const { clock, take } = setup();
+    const some = [{ ...base, name: "shared", algorithm }];
+    const none = [{ ...base, name: "shared", algorithm, limit: 0 }];
+    expect(take(none)).toMatchObject({ kind: "refused", tightest: { remaining: 0 } });
+    expect(take(some).kind).toBe("admitted");
+    expect(take(none).kind).toBe("refused");
+    clock.now += 60_000;
+    for (let turn = 0; turn < 3; turn++) expect(take(none).kind).toBe("refused");
+    expect(take(some)).toMatchObject({ kind: "admitted", tightest: { remaining: 2 } });
+  });
+
   test("of one name but different windows are counted apart, so that neither spoils the other", () => {
     const { clock, take } = setup();
     const short = [{ ...base, name: "same", windowMs: 1_000 }];
