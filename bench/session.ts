@@ -47,14 +47,16 @@ export async function openSession(): Promise<Session> {
     scenario: async (row, change) => {
       const own = join(directory, String(count++));
       mkdirSync(own);
-      if (row.redis && redis === undefined) redis = await startRedis(directory);
+      if (row.redis !== undefined && redis === undefined) redis = await startRedis(directory);
       return {
         credential: row.credential,
         limit: OPEN_LIMIT,
         accessLog: row.accessLog ?? false,
         routes: row.routes ?? 0,
         keys: row.keys ?? 0,
-        redisUrl: row.redis ? redis?.url : undefined,
+        redisUrl: row.redis === undefined ? undefined : redis?.url,
+        sync: row.redis ?? "exact",
+        algorithm: row.algorithm ?? "slidingWindow",
         upstreamPort: upstream.port,
         fixtures,
         directory: own,
@@ -72,7 +74,7 @@ export async function openSession(): Promise<Session> {
 
 /** Why a row can't run here, or undefined when it can. */
 export async function missingFor(row: Row): Promise<string | undefined> {
-  if (row.redis && versionOf("redis-server", "--version") === undefined) {
+  if (row.redis !== undefined && versionOf("redis-server", "--version") === undefined) {
     return "redis-server is not installed (apt-get install redis-server)";
   }
   return row.peer.missing();
