@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Fixtures, makeFixtures } from "./fixtures.ts";
-import { killAll, type Launched, LOAD_CORE, pinSelf, stopAll, versionOf } from "./process.ts";
-import { startRedis } from "./redis.ts";
+import { killAll, LOAD_CORE, pinSelf, stopAll, versionOf } from "./process.ts";
+import { type RedisServer, startRedis } from "./redis.ts";
 import type { Row } from "./rows.ts";
 import type { Scenario } from "./target.ts";
 import { startUpstream } from "./upstream/nginx.ts";
@@ -39,13 +39,14 @@ export async function openSession(): Promise<Session> {
     rmSync(directory, { recursive: true, force: true });
   });
   let count = 0;
-  let redis: (Launched & { readonly url: string }) | undefined;
+  let redis: RedisServer | undefined;
   const fixtures: Fixtures = await makeFixtures(directory);
   const upstream = await startUpstream(directory);
   return {
     directory,
     scenario: async (row, change) => {
-      const own = join(directory, String(count++));
+      const number = count++;
+      const own = join(directory, String(number));
       mkdirSync(own);
       if (row.redis !== undefined && redis === undefined) redis = await startRedis(directory);
       return {
@@ -54,7 +55,7 @@ export async function openSession(): Promise<Session> {
         accessLog: row.accessLog ?? false,
         routes: row.routes ?? 0,
         keys: row.keys ?? 0,
-        redisUrl: row.redis === undefined ? undefined : redis?.url,
+        redisUrl: row.redis === undefined ? undefined : redis?.urlOf(number),
         sync: row.redis ?? "exact",
         algorithm: row.algorithm ?? "slidingWindow",
         upstreamPort: upstream.port,
