@@ -20,7 +20,7 @@ export class Lease {
   /** When to renew or give back. */
   dueAt = 0;
   #lowWater = 0;
-  // Use since the last settlement, from which the size of the next slice follows.
+  // Use since a moment not long ago, from which the size of the next slice follows.
   #used = 0;
   #since: number;
 
@@ -69,15 +69,19 @@ export class Lease {
   }
 
   /**
-   * Units that will be spent in `micros` at the rate since this was asked last, and some more; 0 for a caller that hardly
-   * comes, so that its limit lies where all instances can take from it.
+   * Units that will be spent in `micros` at the rate of late, and some more; 0 for a caller that hardly comes, so that its
+   * limit lies where all instances can take from it.
    */
   forecast(now: number, micros: number): number {
     const used = this.#used;
-    // A short look overstates a burst; a quarter of the lease is the shortest that counts.
-    const over = Math.max(now - this.#since, micros / 4);
-    this.#used = 0;
-    this.#since = now;
+    // A short look overstates a burst; a quarter of the lease is the shortest that counts. Until then use adds up, or
+    // a caller of whom each request asks would never be seen to come twice.
+    const shortest = micros / 4;
+    const over = Math.max(now - this.#since, shortest);
+    if (now - this.#since >= shortest) {
+      this.#used = 0;
+      this.#since = now;
+    }
     return used < 2 ? 0 : Math.ceil((used / over) * micros * 1.25);
   }
 
