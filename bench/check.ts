@@ -33,7 +33,8 @@ export async function checkShared(
   redisUrl: string,
 ): Promise<void> {
   if (credential === "none") return;
-  if ((await countKeys(redisUrl)) === 0) throw new Error("Redis holds no counter: the limits are not shared");
+  if (!((await countKeys(redisUrl)) > 0))
+    throw new Error("Redis holds no counter: the limits are not shared");
   const set = fixtures.credentials[credential];
   const response = await fetch(`http://127.0.0.1:${port}${LOAD_PATH}`, {
     headers: { [set.header]: set.good[4] ?? "" },

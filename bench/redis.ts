@@ -3,19 +3,34 @@
 import { connect } from "node:net";
 import { answersTcp, freePort, type Launched, LOAD_CORE, launch } from "./process.ts";
 
-/** Number of keys that a Redis holds. */
+const DATABASES = 1_000;
+
+/** A Redis for the programs of a run. */
+export interface RedisServer extends Launched {
+  readonly port: number;
+  /** URL of a database of one program alone, so that none shares counters with another; `number` is 0 to 999. */
+  urlOf(number: number): string;
+}
+
+/** Number of keys that a database holds. */
 export function countKeys(url: string): Promise<number> {
-  const { hostname, port } = new URL(url);
+  const { hostname, port, pathname } = new URL(url);
   return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), hostname, () => socket.end("DBSIZE\r\n"));
+    const socket = connect(Number(port), hostname, () =>
+      socket.end(`SELECT ${pathname.slice(1)}\r\nDBSIZE\r\n`),
+    );
+    let reply = "";
     socket.setTimeout(2_000, () => socket.destroy(new Error("Redis does not answer")));
     socket.once("error", reject);
-    socket.once("data", (reply) => resolve(Number(reply.toString("latin1").slice(1))));
+    socket.setEncoding("latin1").on("data", (text: string) => {
+      reply += text;
+    });
+    socket.once("end", () => resolve(Number(/^\+OK\r\n:(\d+)/.exec(reply)?.[1])));
   });
 }
 
-/** Starts Redis and returns its URL. */
-export async function startRedis(directory: string): Promise<Launched & { readonly url: string }> {
+/** Starts Redis. */
+export async function startRedis(directory: string): Promise<RedisServer> {
   const port = await freePort();
   const process = await launch(
     {
@@ -30,6 +45,8 @@ export async function startRedis(directory: string): Promise<Launched & { readon
         "",
         "--appendonly",
         "no",
+        "--databases",
+        String(DATABASES),
         "--dir",
         directory,
       ],
@@ -38,5 +55,5 @@ export async function startRedis(directory: string): Promise<Launched & { readon
     },
     () => answersTcp(port),
   );
-  return { ...process, url: `redis://127.0.0.1:${port}` };
+  return { ...process, port, urlOf: (number) => `redis://127.0.0.1:${port}/${number}` };
 }

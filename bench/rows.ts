@@ -5,7 +5,7 @@ import { gatewarden } from "./peers/gatewarden.ts";
 import { haproxy } from "./peers/haproxy.ts";
 import { nginx } from "./peers/nginx.ts";
 import { passthrough } from "./peers/passthrough.ts";
-import type { Credential, Peer } from "./target.ts";
+import type { Algorithm, Credential, Peer, Sync } from "./target.ts";
 
 export interface Row {
   /** As given to `--rows`. */
@@ -14,7 +14,10 @@ export interface Row {
   readonly peer: Peer;
   readonly credential: Credential;
   readonly accessLog?: boolean;
-  readonly redis?: boolean;
+  /** Counters are in Redis, and instances agree so; absent: they are in the program itself. */
+  readonly redis?: Sync;
+  /** How requests are counted; `slidingWindow` unless said. */
+  readonly algorithm?: Algorithm;
   /** How many routes the configuration holds besides the one of the task; the load then uses those. */
   readonly routes?: number;
   /** How many API keys the configuration holds besides those of the callers. */
@@ -57,7 +60,28 @@ export const ROWS: readonly Row[] = [
     title: "Gatewarden, HS256, limit in Redis (exact)",
     peer: gatewarden,
     credential: "HS256",
-    redis: true,
+    redis: "exact",
+  },
+  {
+    id: "gatewarden-leased",
+    title: "Gatewarden, HS256, limit in Redis (leased)",
+    peer: gatewarden,
+    credential: "HS256",
+    redis: "leased",
+  },
+  {
+    id: "gatewarden-sliding-log",
+    title: "Gatewarden, HS256, sliding log",
+    peer: gatewarden,
+    credential: "HS256",
+    algorithm: "slidingLog",
+  },
+  {
+    id: "gatewarden-token-bucket",
+    title: "Gatewarden, HS256, token bucket",
+    peer: gatewarden,
+    credential: "HS256",
+    algorithm: "tokenBucket",
   },
   ...[10, 1_000, 10_000].map(
     (routes): Row => ({
@@ -88,6 +112,9 @@ export const COMPARISONS: readonly Comparison[] = [
   { row: "gatewarden-hs256", base: "fastify-hs256", reach: 1.0, moonshot: undefined },
   { row: "gatewarden-apikey", base: "gatewarden-hs256", reach: 1.0, moonshot: undefined },
   { row: "gatewarden-log", base: "gatewarden-hs256", reach: 1.15, moonshot: 1.05 },
+  { row: "gatewarden-leased", base: "gatewarden-hs256", reach: 1.1, moonshot: undefined },
+  { row: "gatewarden-sliding-log", base: "gatewarden-hs256", reach: 1.1, moonshot: undefined },
+  { row: "gatewarden-token-bucket", base: "gatewarden-hs256", reach: 1.1, moonshot: undefined },
   { row: "gatewarden-routes-1000", base: "gatewarden-routes-10", reach: 1.1, moonshot: undefined },
   { row: "gatewarden-routes-10000", base: "gatewarden-routes-10", reach: 1.1, moonshot: undefined },
   { row: "gatewarden-keys-10000", base: "gatewarden-keys-10", reach: 1.1, moonshot: undefined },

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Fixtures, makeFixtures } from "./fixtures.ts";
-import { killAll, type Launched, LOAD_CORE, pinSelf, stopAll, versionOf } from "./process.ts";
-import { startRedis } from "./redis.ts";
+import { killAll, LOAD_CORE, pinSelf, stopAll, versionOf } from "./process.ts";
+import { type RedisServer, startRedis } from "./redis.ts";
 import type { Row } from "./rows.ts";
 import type { Scenario } from "./target.ts";
 import { startUpstream } from "./upstream/nginx.ts";
@@ -39,22 +39,25 @@ export async function openSession(): Promise<Session> {
     rmSync(directory, { recursive: true, force: true });
   });
   let count = 0;
-  let redis: (Launched & { readonly url: string }) | undefined;
+  let redis: RedisServer | undefined;
   const fixtures: Fixtures = await makeFixtures(directory);
   const upstream = await startUpstream(directory);
   return {
     directory,
     scenario: async (row, change) => {
-      const own = join(directory, String(count++));
+      const number = count++;
+      const own = join(directory, String(number));
       mkdirSync(own);
-      if (row.redis && redis === undefined) redis = await startRedis(directory);
+      if (row.redis !== undefined && redis === undefined) redis = await startRedis(directory);
       return {
         credential: row.credential,
         limit: OPEN_LIMIT,
         accessLog: row.accessLog ?? false,
         routes: row.routes ?? 0,
         keys: row.keys ?? 0,
-        redisUrl: row.redis ? redis?.url : undefined,
+        redisUrl: row.redis === undefined ? undefined : redis?.urlOf(number),
+        sync: row.redis ?? "exact",
+        algorithm: row.algorithm ?? "slidingWindow",
         upstreamPort: upstream.port,
         fixtures,
         directory: own,
@@ -72,7 +75,7 @@ export async function openSession(): Promise<Session> {
 
 /** Why a row can't run here, or undefined when it can. */
 export async function missingFor(row: Row): Promise<string | undefined> {
-  if (row.redis && versionOf("redis-server", "--version") === undefined) {
+  if (row.redis !== undefined && versionOf("redis-server", "--version") === undefined) {
     return "redis-server is not installed (apt-get install redis-server)";
   }
   return row.peer.missing();

@@ -5,6 +5,11 @@ import type { Fixtures } from "./fixtures.ts";
 /** How the load authenticates; `none` measures the plain proxy. */
 export type Credential = "none" | "HS256" | "RS256" | "ES256" | "apiKey";
 
+/** How instances that share counters agree. */
+export type Sync = "exact" | "leased";
+
+export type Algorithm = "slidingWindow" | "slidingLog" | "tokenBucket";
+
 export interface Scenario {
   readonly credential: Credential;
   /** Requests a minute and subject. */
@@ -16,6 +21,8 @@ export interface Scenario {
   readonly keys: number;
   /** Undefined: counters live in the program itself. */
   readonly redisUrl: string | undefined;
+  readonly sync: Sync;
+  readonly algorithm: Algorithm;
   /** Port of the upstream on 127.0.0.1. */
   readonly upstreamPort: number;
   readonly fixtures: Fixtures;

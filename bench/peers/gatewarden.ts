@@ -73,11 +73,12 @@ function routes(scenario: Scenario): string {
   return patterns.map((pattern) => `  - match: GET ${pattern}\n    to: modules\n${rest}`).join("");
 }
 
-function guard({ credential, limit, redisUrl }: Scenario): string {
-  const rule =
-    redisUrl === undefined ? `${limit}/min per user` : `{ rate: ${limit}/min, per: user, sync: exact }`;
+function guard({ credential, limit, redisUrl, sync, algorithm }: Scenario): string {
+  const traits = [`rate: ${limit}/min`, "per: user"];
+  if (redisUrl !== undefined) traits.push(`sync: ${sync}`);
+  if (algorithm !== "slidingWindow") traits.push(`algorithm: ${algorithm}`);
   return `    auth: [${credential === "apiKey" ? "apiKey" : "jwt"}]
     scopes: [${SCOPE}]
-    limit: ${rule}
+    limit: { ${traits.join(", ")} }
 `;
 }

@@ -24,7 +24,7 @@ export class Lease {
   #lowWater = 0;
   // How often the store was told.
   #settled = 0;
-  // Use since the last settlement, from which the size of the next slice follows.
+  // Use since a moment not long ago, from which the size of the next slice follows.
   #used = 0;
   #since: number;
 

@@ -1,7 +1,6 @@
 // What the store is told when it is back: what it may have forgotten, and what was admitted without it. Only then may
 // decisions be asked of it again, or the same window would be admitted twice.
 
-import { setImmediate as immediate } from "node:timers/promises";
 import { argsAt, type BoundLimit, scriptKeys } from "./bound-limit.ts";
 import type { KnownCounter } from "./known-counter.ts";
 import type { KnownCounters } from "./known-counters.ts";
@@ -20,6 +19,8 @@ export interface Comeback {
 }
 
 const LARGEST_CALL = 100;
+// Counters that are looked at before requests have their turn again.
+const LONGEST_WALK = 5_000;
 
 /** One thing to tell about one counter. */
 interface Statement {
@@ -50,9 +51,13 @@ async function tell(
   comeback: Comeback,
   statementOf: (key: string, counter: KnownCounter) => Statement | undefined,
 ): Promise<void> {
+  let walked = 0;
   for (const entries of known.parts()) {
-    // The walk gives way between the parts, so that it never keeps the event loop.
-    await immediate();
+    walked += entries.size;
+    if (walked > LONGEST_WALK) {
+      walked = 0;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     const places = new Map<number, Statement[]>();
     for (const [key, counter] of entries) {
       const statement = statementOf(key, counter);

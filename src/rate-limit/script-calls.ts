@@ -32,7 +32,7 @@ const ONE_PLACE = 0;
 /** The script with its questions gathered. */
 export class ScriptCalls {
   readonly #port: ScriptPort;
-  readonly #waiting = new Map<number, Asked[]>();
+  #waiting = new Map<number, Asked[]>();
   #scheduled = false;
 
   constructor(port: ScriptPort) {
@@ -68,9 +68,10 @@ export class ScriptCalls {
 
   #flush(): void {
     this.#scheduled = false;
-    const batches = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const batch of batches) this.#send(batch);
+    const waiting = this.#waiting;
+    // A map that is cleared keeps what it held reachable from its successor's past, until the next full collection.
+    this.#waiting = new Map();
+    for (const batch of waiting.values()) this.#send(batch);
   }
 
   #send(batch: readonly Asked[]): void {

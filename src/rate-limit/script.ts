@@ -79,8 +79,12 @@ end
 
 local log = {}
 
+-- A state is made with all its members at once: tables that grow are what the server would spend most on.
 function log.load(key, window, grain)
-  local state = { key = key, lasts = window, grain = grain, used = 0, total = 0, first = 0 }
+  local state = {
+    key = key, form = log, lasts = window, grain = grain, used = 0, total = 0, first = 0, before = 0, newest = false,
+    made = false, over = false, cap = 0, cost = 0, held = 0, observed = false, leases = false, fits = false,
+  }
   local newest, before, total, made = group(key, -1)
   if not newest then return state end
   if newest > now then
@@ -96,9 +100,9 @@ function log.load(key, window, grain)
     state.over = true
     return state
   end
-  local function counts(time) return time + window > now end
-  local time, base = group(key, 0)
-  if not counts(time) then
+  local time, base = unpack('ddd', call('LINDEX', key, 0))
+  if time + window <= now then
+    local function counts(time) return time + window > now end
     local first = 1
     while first < 4 and not counts((group(key, first))) do first = first + 1 end
     if first == 4 then first = search(key, 4, call('LLEN', key) - 1, counts) end
@@ -106,27 +110,32 @@ function log.load(key, window, grain)
     time, base = group(key, first)
   end
   state.newest, state.before, state.total, state.used = newest, before, total, total - base
-  state.made = made
+  state.made = made or false
   return state
 end
 
 local function trim(state)
-  if state.over then call('DEL', state.key) end
-  if state.first > 0 then call('LTRIM', state.key, state.first, -1) end
-  state.over, state.first = nil, 0
+  if state.over then
+    call('DEL', state.key)
+    state.over = false
+  end
+  if state.first > 0 then
+    call('LTRIM', state.key, state.first, -1)
+    state.first = 0
+  end
 end
 
 function log.add(state, cost, at)
   -- A lease that ended a whole window ago.
   if at + state.lasts <= now then return end
-  trim(state)
-  local key, total = state.key, state.total + cost
-  if state.newest then at = max(at, state.newest, state.made or 0) end
-  if state.newest and not state.made and total - state.before <= state.grain then
+  if state.over or state.first > 0 then trim(state) end
+  local key, newest, total = state.key, state.newest, state.total + cost
+  if newest then at = max(at, newest, state.made or 0) end
+  if newest and not state.made and total - state.before <= state.grain then
     call('LSET', key, -1, pack('ddd', at, state.before, total))
   else
     call('RPUSH', key, pack('ddd', at, state.total, total))
-    state.before, state.made = state.total, nil
+    state.before, state.made = state.total, false
   end
   state.newest, state.total, state.used = at, total, state.used + cost
   expire(key, state.lasts)
@@ -143,10 +152,10 @@ function log.remove(state, cost)
       call('RPOP', key)
       local _, before, _, made = group(key, -1)
       if not before then
-        state.newest = nil
+        state.newest = false
         return
       end
-      state.before, state.made = before, made
+      state.before, state.made = before, made or false
     end
   end
   if state.newest then
@@ -202,7 +211,10 @@ end
 local bucket = {}
 
 function bucket.load(key, scale, drain)
-  local state = { key = key, scale = scale, drain = drain, level = 0 }
+  local state = {
+    key = key, form = bucket, scale = scale, drain = drain, level = 0, used = 0, lasts = 0, cap = 0, cost = 0, held = 0,
+    observed = false, leases = false, fits = false,
+  }
   local packed = call('GET', key)
   if packed then
     local time, level = unpack('dd', packed)
@@ -213,7 +225,6 @@ function bucket.load(key, scale, drain)
     state.spare = max(0, drained - level)
   end
   state.used = ceil(state.level / scale)
-  state.lasts = 0
   return state
 end
 
@@ -289,13 +300,14 @@ local function number()
 end
 
 local function load(mode)
-  local flags, cap, first, second, cost = number(), number(), number(), number(), number()
+  local at = arg
+  arg, slot = at + 5, slot + 1
+  local flags, cap, cost = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 4])
   local form = forms[flags % 2]
-  slot = slot + 1
   if mode == 5 then call('DEL', KEYS[slot]) end
-  local state = form.load(KEYS[slot], first, second)
-  state.form, state.cap, state.cost, state.held = form, cap, cost, 0
-  state.observed = flags % 4 >= 2
+  local state = form.load(KEYS[slot], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]))
+  state.cap, state.cost = cap, cost
+  if flags % 4 >= 2 then state.observed = true end
   if flags >= 4 then
     slot = slot + 1
     state.leases = KEYS[slot]
@@ -338,19 +350,21 @@ local function grant(state, want)
   return granted
 end
 
+local states, size = {}, 1
+
 while arg <= last_arg do
   local header = number()
-  local mode, limits = floor(header / 100), header % 100
-  local states, admitted = {}, 1
+  local mode, limits, admitted = floor(header / 100), header % 100, 1
   for turn = 1, limits do
     local state = load(mode)
     states[turn] = state
     if not state.fits and not state.observed and (mode == 0 or mode == 3) then admitted = 0 end
   end
-  answer[#answer + 1] = admitted
+  size = size + 1
+  answer[size] = admitted
   for turn = 1, limits do
     local state = states[turn]
-    local form, cost, retry, granted = state.form, state.cost, 0, 0
+    local form, cost, fits, retry, granted = state.form, state.cost, state.fits, 0, 0
     if mode == 1 then
       if cost > 0 then form.add(state, cost, now) end
     elseif mode == 2 then
@@ -358,13 +372,16 @@ while arg <= last_arg do
     elseif mode == 4 then
       form.floor(state, cost, state.at, state.till)
     elseif mode ~= 5 then
-      if admitted == 1 and state.fits and cost > 0 then form.add(state, cost, now) end
+      if fits and admitted == 1 and cost > 0 then form.add(state, cost, now) end
       if mode == 3 then granted = grant(state, admitted == 1 and state.want or 0) end
-      if not state.fits then retry = max(1, form.wait(state, cost, state.cap - state.held)) end
+      if not fits then retry = max(1, form.wait(state, cost, state.cap - state.held)) end
     end
-    local size = #answer
     answer[size + 1], answer[size + 2], answer[size + 3] = state.used + state.held, form.reset(state), retry
-    if mode == 3 then answer[size + 4] = granted end
+    size = size + 3
+    if mode == 3 then
+      size = size + 1
+      answer[size] = granted
+    end
   end
 end
 return answer

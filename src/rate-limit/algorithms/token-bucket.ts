@@ -43,7 +43,9 @@ export class Bucket implements Meter {
     return Math.ceil(this.#level / this.#scale);
   }
 
-  add(_now: number, cost: number): void {
+  add(now: number, cost: number): void {
+    // A bucket that nobody has looked at yet doesn't know the time: what is put in must not drain since its beginning.
+    if (this.#level === 0) this.#at = now;
     this.#level += cost * this.#scale;
   }
 

@@ -96,6 +96,15 @@ describe("one limit", () => {
     expect(take(policies)).toMatchObject({ kind: "refused", tightest: { remaining: 2 } });
   });
 
+  test("Q05 a bucket counts its first request like every other, however long the process has run", () => {
+    const { clock, take } = setup();
+    const policies: LimitPolicy[] = [{ ...base, algorithm: "tokenBucket" }];
+    clock.now = 86_400_000;
+    const answers = [take(policies), take(policies), take(policies), take(policies)];
+    expect(answers.map((answer) => answer.kind)).toEqual(["admitted", "admitted", "admitted", "refused"]);
+    expect(answers[0]).toMatchObject({ tightest: { remaining: 2, resetSeconds: 20 } });
+  });
+
   test("a clock with fractions never makes a whole window longer", () => {
     const { clock, take } = setup();
     for (let index = 1; index < 500; index++) {
