@@ -187,6 +187,23 @@ function calm(delays: { runs: number; answers: number } = { runs: 8 * TICK, answ
 const MS = 1_000;
 
 describe("a lease", () => {
+  test("is spent no longer than it lasts, however late timers fire", async () => {
+    const { fleet, admissions, instance, take } = calm();
+    const policies = [leased(100, 1_000)];
+    const one = instance();
+    const other = instance();
+    fleet.lateBy = 5_000 * MS;
+    for (const at of [0, 10, 20]) take(one, at * MS, 6, policies);
+    await fleet.run(30 * MS);
+    expect(admissions.units).toBe(18);
+    // Redis counts what is left of the lease as spent at its end, and has done with it a window later.
+    take(one, 600 * MS, 60, policies);
+    for (let at = 700; at < 1_700; at += 2) take(other, at * MS, 100, policies);
+    await fleet.run(1_800 * MS);
+    expect(admissions.most(1_000 * MS)).toBeLessThanOrEqual(100);
+    expect(admissions.units).toBeGreaterThan(100);
+  });
+
   test("that ends while a call about it is under way is spent no further", async () => {
     const { fleet, admissions, flight, instance, take } = calm();
     const policies = [leased(100, 1_000)];
