@@ -11,6 +11,8 @@ export class Lease {
   budget = 0;
   /** Units spent and not yet told to the store. */
   spent = 0;
+  /** Units that the store was told of and has to take back, once it is certain that it counted them. */
+  owed = 0;
   /** From here on nothing may be spent; 0 for a lease that holds nothing. */
   endsAt = 0;
   /** Units that others have not taken, by the last answer; this lease's own are not among them. */
@@ -59,14 +61,15 @@ export class Lease {
   }
 
   /**
-   * Takes back what was spent for a request that another limit refused. What the store was told of meanwhile stays spent:
-   * if it were spent once more, the store would forget it as long after the first time.
+   * Takes back what was spent for a request that another limit refused. What the store was told of meanwhile is owed: if
+   * it were spent once more, the store would forget it as long after the first time.
    */
   unspend(cost: number, settled: number): void {
     this.#used -= cost;
-    if (settled !== this.#settled) return;
-    this.budget += cost;
-    this.spent -= cost;
+    if (settled === this.#settled) {
+      this.budget += cost;
+      this.spent -= cost;
+    } else this.owed += cost;
   }
 
   /** Notes units that were counted in the store directly, for this process. */

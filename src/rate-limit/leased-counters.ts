@@ -143,7 +143,11 @@ export class LeasedCounters {
     });
     const parts = await Promise.all(asked);
     if (parts.some(({ answer }) => answer?.admitted !== true)) {
-      for (const { limit, lease, settled } of covered) lease.unspend(limit.policy.cost, settled);
+      for (const held of covered) {
+        const { limit, lease, settled } = held;
+        lease.unspend(limit.policy.cost, settled);
+        this.#takeBack(held);
+      }
       for (const { helds, answer } of parts) if (answer?.admitted === true) this.#refund(helds);
     }
     const outcomes = all.map(({ limit, lease }) => spentOutcome(limit, lease));
@@ -245,6 +249,7 @@ export class LeasedCounters {
       if (counter.lease === lease) {
         lease.extend(numbers[from + 3] as number, limit.measure.cap - answer.used, since, limit.leaseMicros);
         if (lease.budget > 0) this.#schedule(held);
+        this.#takeBack(held);
       }
       if (taking && admitted) counter.admit(limit.policy.cost, now);
       return counter.note(limit, answer, since, now);
@@ -252,12 +257,24 @@ export class LeasedCounters {
     return { admitted, outcomes };
   }
 
-  /** Takes back what a call counted for a request that another place refused. */
-  #refund(helds: readonly Held[]): void {
+  /** Has the store take back what it was told of for a request that was refused: only when it has answered to that. */
+  #takeBack(held: Held): void {
+    const { counter, lease } = held;
+    const { owed } = lease;
+    if (owed === 0 || lease.calls > 0 || counter.lease !== lease) return;
+    lease.owed = 0;
+    this.#refund([held], owed);
+  }
+
+  /** Takes back what a call counted for a request that another place refused: its cost, or `units`. */
+  #refund(helds: readonly Held[], units?: number): void {
     this.#calls.ask(
       {
         keys: helds.flatMap(({ limit, key }) => scriptKeys(limit, key)),
-        args: [String(MODE.refund + helds.length), ...helds.flatMap(({ limit }) => limit.args)],
+        args: [
+          String(MODE.refund + helds.length),
+          ...helds.flatMap(({ limit }) => argsAt(limit, units ?? limit.policy.cost)),
+        ],
         length: 1 + helds.length * ANSWER_LENGTH,
       },
       () => undefined,

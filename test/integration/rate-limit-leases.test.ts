@@ -187,6 +187,23 @@ function calm(delays: { runs: number; answers: number } = { runs: 8 * TICK, answ
 const MS = 1_000;
 
 describe("a lease", () => {
+  test("is spent no longer than it lasts, however late timers fire", async () => {
+    const { fleet, admissions, instance, take } = calm();
+    const policies = [leased(100, 1_000)];
+    const one = instance();
+    const other = instance();
+    fleet.lateBy = 5_000 * MS;
+    for (const at of [0, 10, 20]) take(one, at * MS, 6, policies);
+    await fleet.run(30 * MS);
+    expect(admissions.units).toBe(18);
+    // Redis counts what is left of the lease as spent at its end, and has done with it a window later.
+    take(one, 600 * MS, 60, policies);
+    for (let at = 700; at < 1_700; at += 2) take(other, at * MS, 100, policies);
+    await fleet.run(1_800 * MS);
+    expect(admissions.most(1_000 * MS)).toBeLessThanOrEqual(100);
+    expect(admissions.units).toBeGreaterThan(100);
+  });
+
   test("that ends while a call about it is under way is spent no further", async () => {
     const { fleet, admissions, flight, instance, take } = calm();
     const policies = [leased(100, 1_000)];
@@ -252,6 +269,67 @@ describe("a lease", () => {
     for (let at = 80; at < 1_300; at += at < 1_000 ? 50 : 1) count(other, at * MS, 100, [wide]);
     await fleet.run(1_400 * MS);
     expect(counted.most(1_000 * MS)).toBeLessThanOrEqual(100);
+  });
+});
+
+describe("several leased limits of a request", () => {
+  test.each([
+    ["together", () => 0],
+    ["in different places", (key: string) => (key.includes(":narrow:") ? 1 : 0)],
+  ] as const)("that lie %s: what one refuses, no other counts", async (_where, slotOf) => {
+    const { fleet, admissions, instance, take } = calm();
+    const wide = leased(500, 60_000, { name: "wide" });
+    const narrow = leased(20, 60_000, { name: "narrow" });
+    const one = instance(2, slotOf);
+    const other = instance(2, slotOf);
+    const order = [
+      [wide, narrow],
+      [narrow, wide],
+    ];
+    for (let at = 0; at < 2_000; at += 20) {
+      take(one, at * MS, 1 + (at % 3), order[(at / 20) % 2] as LimitPolicy[]);
+      take(other, at * MS, 1, order[((at / 40) % 2) | 0] as LimitPolicy[]);
+    }
+    await fleet.run(2_100 * MS);
+    expect(admissions.units).toBeLessThanOrEqual(20);
+    expect(admissions.units).toBeGreaterThanOrEqual(18);
+    void one.limiter.close();
+    void other.limiter.close();
+    await fleet.run(2_200 * MS);
+    // Leases that were dropped count as spent; nothing was dropped here.
+    const looks = [wide, narrow].map((policy) => ({ ...policy, cost: 0, sync: "exact" as const }));
+    const look = instance();
+    const left: number[] = [];
+    fleet.at(fleet.now, () => {
+      void look.take(looks).then((result) => {
+        if (result.kind === "unavailable") return;
+        for (const { remaining, policy } of result.outcomes) left.push(policy.limit - remaining);
+      });
+    });
+    await fleet.run(2_300 * MS);
+    expect(left).toEqual([admissions.units, admissions.units]);
+  });
+});
+
+describe("an instance that crashed", () => {
+  test.each([
+    "slidingWindow",
+    "slidingLog",
+    "tokenBucket",
+  ] as const)("gives all back by itself, by %s, within the window and what a lease lasts", async (algorithm) => {
+    const { fleet, admissions, instance, take } = calm();
+    const policies = [leased(100, 1_000, { algorithm })];
+    const one = instance(1);
+    for (let at = 0; at < 40; at += 2) take(one, at * MS, 2, policies);
+    await fleet.run(40 * MS);
+    expect(fleet.calls).toBeLessThan(40);
+    one.crash();
+    const before = admissions.units;
+    const other = instance(1);
+    // Nobody asks in between, so nobody noticed the end of the lease.
+    take(other, (40 + 1_000 + 50 + 1) * MS, 100, policies);
+    await fleet.run(1_200 * MS);
+    expect(admissions.units - before).toBe(100);
   });
 });
 

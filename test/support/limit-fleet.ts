@@ -36,6 +36,8 @@ export class Fleet {
   now = 0;
   /** Redis is away: no call runs, and no answer comes through. */
   down = false;
+  /** How much later than they should timers fire. */
+  lateBy = 0;
   calls = 0;
   #order = 0;
   #events: Event[] = [];
@@ -50,7 +52,9 @@ export class Fleet {
     const cancelled = new WeakSet<object>();
     vi.stubGlobal("setTimeout", (work: () => unknown, ms = 0) => {
       const timer = { unref: () => timer };
-      this.at(this.now + Math.max(TICK, ms * 1_000), () => (cancelled.has(timer) ? undefined : work()));
+      this.at(this.now + this.lateBy + Math.max(TICK, ms * 1_000), () =>
+        cancelled.has(timer) ? undefined : work(),
+      );
       return timer;
     });
     vi.stubGlobal("clearTimeout", (timer: object | undefined) => void (timer && cancelled.add(timer)));

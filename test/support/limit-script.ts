@@ -89,8 +89,8 @@ export class Admissions {
     return most;
   }
 
-  /** Most units that any interval holds beyond what drained in it, at `limit` units in `window`; rounded up. */
-  mostAboveDrain(limit: number, window: number): number {
+  /** Most units that any interval holds beyond what drained in it, at `limit` units in `window`; rounded up. Intervals end after `since`. */
+  mostAboveDrain(limit: number, window: number, since = -1): number {
     // The level of a bucket that is never full, in parts of a unit: the largest over all starts.
     let level = 0;
     let last = 0;
@@ -98,7 +98,7 @@ export class Admissions {
     for (const { at, units } of this.#list.toSorted((one, other) => one.at - other.at)) {
       level = Math.max(0, level - (at - last) * limit) + units * window;
       last = at;
-      most = Math.max(most, level);
+      if (at > since) most = Math.max(most, level);
     }
     return Math.ceil(most / window);
   }
