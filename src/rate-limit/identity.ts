@@ -141,7 +141,7 @@ export const ROUTE_IDENTITY = "route";
 export function counterName(prefix: string, { name, algorithm, limit, windowMs }: LimitPolicy): string {
   const form = algorithm === "tokenBucket" ? `${windowMs}/${limit}` : windowMs;
   // Braces mark the part of a key by which a cluster places it (Redis cluster specification, hash tags).
-  return `${prefix}:${name.replace(/[{}]/g, "_")}:${form}:`;
+  return `${prefix}:${name.replace(/[%{}]/g, encodeURIComponent)}:${form}:`;
 }
 
 /** The key of one caller's counter. All counters of one caller lie in one slot of a cluster. */
