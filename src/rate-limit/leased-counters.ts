@@ -60,6 +60,14 @@ export class LeasedCounters {
   /** Takes all of `limits` or none: at once from what is held, else by a call. Undefined when the store gave no answer. */
   take(limits: BoundLimits, keys: readonly string[], now: number): Awaitable<LimitResult | undefined> {
     const { list } = limits;
+    const [limit] = list;
+    const [key] = keys;
+    if (list.length === 1 && limit !== undefined && key !== undefined) {
+      const counter = this.#known.find(key);
+      if (counter?.lease?.covers(limit.policy.cost, now) === true) {
+        return resultOf(list, [this.#spendOne(limit, key, counter, counter.lease, now)]);
+      }
+    }
     let covered = true;
     for (let index = 0; index < list.length && covered; index++) {
       const lease = this.#known.find(keys[index] as string)?.lease;
@@ -110,14 +118,17 @@ export class LeasedCounters {
       const limit = list[index] as BoundLimit;
       const key = keys[index] as string;
       const counter = this.#known.get(limit, key, now);
-      const lease = counter.lease as Lease;
-      lease.spend(limit.policy.cost);
-      if (lease.isLow && !lease.asking && this.#calls.available) {
-        void this.#renew({ limit, key, counter, lease }, now);
-      }
-      outcomes.push(spentOutcome(limit, lease));
+      outcomes.push(this.#spendOne(limit, key, counter, counter.lease as Lease, now));
     }
     return resultOf(list, outcomes);
+  }
+
+  #spendOne(limit: BoundLimit, key: string, counter: KnownCounter, lease: Lease, now: number): LimitOutcome {
+    lease.spend(limit.policy.cost);
+    if (lease.isLow && !lease.asking && this.#calls.available) {
+      void this.#renew({ limit, key, counter, lease }, now);
+    }
+    return spentOutcome(limit, lease);
   }
 
   async #borrow(
