@@ -52,9 +52,9 @@ export class KnownCounter implements Entry {
 
   isIdle(now: number): boolean {
     return (
-      this.own.isIdle(now) &&
-      this.untold === 0 &&
       this.seenUntil <= now &&
+      this.untold === 0 &&
+      this.own.isIdle(now) &&
       (this.lease === undefined || this.lease.isOver(now))
     );
   }
