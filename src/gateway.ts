@@ -264,6 +264,7 @@ export class Gateway {
         tunnels: new UpgradeTransport(upstream, upstream.timeouts.headersMs),
       });
     }
+    const keyCostFields = costFields([...config.keyLimits.values()].flat());
     const plans = new Map<CompiledRoute, RoutePlan>();
     for (const [index, compiled] of routes.entries()) {
       const route = config.routes[index];
@@ -286,7 +287,8 @@ export class Gateway {
         replaced: new Set([
           "x-request-id",
           ...(compiled.limits.length > 0 ? LIMIT_FIELDS : []),
-          ...costFields(compiled.limits),
+          ...costFields(route.limits),
+          ...keyCostFields,
           ...(compiled.cors === undefined ? [] : CORS_FIELDS),
         ]),
         stripPrefix: route.stripPrefix,
@@ -341,6 +343,7 @@ function compileRoute(
   apiKeys: Authenticator,
 ): CompiledRoute {
   const alternatives = joinIssuers(route.auth, verifier, apiKeys);
+  const credentialKinds = new Set(alternatives.flat().map(({ kind }) => kind));
   return {
     name: route.name,
     line: route.line,
@@ -351,10 +354,10 @@ function compileRoute(
       firstMatch: route.credentials === "firstMatch",
       keyFields: config.apiKeyHeaders,
     }),
-    credentialKinds: new Set(alternatives.flat().map(({ kind }) => kind)),
+    credentialKinds,
     authz: route.authz,
     ips: route.ips,
-    limits: [...route.limits, ...ofKeys],
+    limits: credentialKinds.has("apiKey") ? [...route.limits, ...ofKeys] : route.limits,
     refusalLimits: refusalLimits(route.limits),
     cors:
       route.cors === undefined

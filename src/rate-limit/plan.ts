@@ -31,17 +31,16 @@ export class LimitPlan {
   readonly #choices: readonly Choice[];
   /** Tiers that make a difference here. */
   readonly #tiers: ReadonlySet<string>;
-  readonly #keys: ReadonlySet<string>;
+  /** Those whose keys make a difference here. */
+  readonly #keyed: readonly KeyedLimits[];
   // One entry for each tier and key of the file at most.
   readonly #chosen = new Map<string, BoundLimits>();
 
   constructor(limits: readonly RouteLimit[], binder: Binder) {
     const all: BoundLimit[] = [];
     const tiers = new Set<string>();
-    const keys = new Set<string>();
     this.#choices = limits.map((limit): Choice => {
       if (isKeyed(limit)) {
-        for (const key of limit.byKey.keys()) keys.add(key);
         const bound = binder.bindKeys(limit);
         return (principal) => bound.get(principal?.keyId ?? "") ?? [];
       }
@@ -55,9 +54,9 @@ export class LimitPlan {
     });
     this.all = all;
     this.#tiers = tiers;
-    this.#keys = keys;
+    this.#keyed = limits.filter(isKeyed).filter(({ byKey }) => byKey.size > 0);
     this.#fixed =
-      tiers.size === 0 && keys.size === 0
+      tiers.size === 0 && this.#keyed.length === 0
         ? joinLimits(this.#choices.flatMap((pick) => pick(undefined)))
         : undefined;
   }
@@ -68,7 +67,8 @@ export class LimitPlan {
     const known = principal === undefined || principal.method === "anonymous" ? undefined : principal;
     const tier =
       known === undefined ? GUEST_TIER : this.#tiers.has(known.tier ?? "") ? known.tier : USER_TIER;
-    const key = known?.keyId !== undefined && this.#keys.has(known.keyId) ? known.keyId : "";
+    const id = known?.keyId ?? "";
+    const key = this.#keyed.some(({ byKey }) => byKey.has(id)) ? id : "";
     const name = `${known === undefined ? "-" : "+"}${tier} ${key}`;
     let chosen = this.#chosen.get(name);
     if (chosen === undefined) {

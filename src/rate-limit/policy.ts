@@ -104,8 +104,6 @@ export function isCharged(limit: RouteLimit): boolean {
 }
 
 /** Lower-case names of the fields in which upstreams tell what requests cost; they are no business of the client's. */
-export function costFields(limits: readonly RouteLimit[]): readonly string[] {
-  return limits
-    .flatMap((limit) => (isKeyed(limit) ? [...limit.byKey.values()].flat() : [limit]))
-    .flatMap(({ costFrom }) => costFrom ?? []);
+export function costFields(limits: readonly FileLimit[]): readonly string[] {
+  return [...new Set(limits.flatMap(({ costFrom }) => costFrom ?? []))];
 }

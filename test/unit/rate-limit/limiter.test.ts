@@ -364,3 +364,35 @@ describe("whose requests are counted together", () => {
     }
   });
 });
+
+/** A map that counts how often it is walked from one end to the other. */
+class WalkedMap<K, V> extends Map<K, V> {
+  walks = 0;
+  override keys() {
+    this.walks++;
+    return super.keys();
+  }
+  override entries() {
+    this.walks++;
+    return super.entries();
+  }
+  override [Symbol.iterator]() {
+    this.walks++;
+    return super[Symbol.iterator]();
+  }
+}
+
+describe("limits of keys", () => {
+  test("are made ready once for all routes, so that many keys and many routes don't multiply", () => {
+    const byKey = new WalkedMap([["ci-bot", [{ ...base, name: "key ci-bot", limit: 1 }]]]);
+    const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 0 } });
+    const keyed = { byKey };
+    const routes = Array.from({ length: 50 }, (_, index) => [{ ...base, name: `route-${index}` }, keyed]);
+    for (const [index, limits] of routes.entries()) limiter.register(limits, `route-${index}`);
+    expect(byKey.walks).toBe(1);
+    const taken = routes.map((limits) => limiter.take(limits, input({ principal: bot })));
+    expect(taken.filter((result) => "kind" in result && result.kind === "admitted").length).toBe(1);
+    const others = routes.map((limits) => limiter.take(limits, input({ principal: alice })));
+    expect(others.every((result) => "kind" in result && result.kind === "admitted")).toBe(true);
+  });
+});
