@@ -174,12 +174,12 @@ export class Gateway {
   }
 
   async #openAdmin(): Promise<void> {
-    const { admin, routes } = this.#config;
+    const { admin } = this.#config;
     if (admin === undefined) return;
     const { AdminServer } = await import("./admin/server.ts");
     this.#admin = new AdminServer({
       ...admin,
-      routes,
+      file: this.#config,
       readiness: () => this.readiness(),
       metrics: this.#metricsSource(),
       counters: { show: (who) => this.#limiter.show(who), reset: (who) => this.#limiter.reset(who) },

@@ -118,7 +118,7 @@ describe("the limits", () => {
 
   test("by tiers have a rate for each", () => {
     const [route] = [{ name: "GET /a", limits: [TIERED] }] as unknown as readonly RoutePolicy[];
-    const [entry] = limitEntries(route === undefined ? [] : [route], []);
+    const [entry] = limitEntries({ routes: route === undefined ? [] : [route], keyLimits: new Map() }, []);
     expect(entry?.rates).toEqual([{ tier: "guest", units: 10, windowSeconds: 3_600 }, { tier: "admin" }]);
     expect([entry?.algorithm, entry?.sync, entry?.observe]).toEqual(["tokenBucket", "leased", true]);
   });
