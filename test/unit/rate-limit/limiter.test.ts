@@ -3,7 +3,7 @@ import { Fields } from "../../../src/core/fields.ts";
 import { ANONYMOUS, type Principal } from "../../../src/core/principal.ts";
 import { ScopeSet } from "../../../src/core/scope.ts";
 import { Limiter, type LimitInput, type LimitResult } from "../../../src/rate-limit/limiter.ts";
-import type { LimitPolicy, LimitSubject } from "../../../src/rate-limit/policy.ts";
+import { type LimitPolicy, type LimitSubject, refusalLimits } from "../../../src/rate-limit/policy.ts";
 
 const alice: Principal = {
   method: "jwt",
@@ -381,6 +381,34 @@ class WalkedMap<K, V> extends Map<K, V> {
     return super[Symbol.iterator]();
   }
 }
+
+describe("the statistics of a limit", () => {
+  test("leave out refused callers who are only told how it stands", () => {
+    const limits = [{ ...base, limit: 1 }];
+    const looked = refusalLimits(limits);
+    const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 0 } });
+    limiter.register(limits, "GET /modules");
+    limiter.register(looked, "GET /modules");
+    expect(limiter.take(looked, input())).toMatchObject({ kind: "admitted", tightest: { remaining: 1 } });
+    expect(limiter.take(limits, input())).toMatchObject({ kind: "admitted" });
+    expect(limiter.take(looked, input())).toMatchObject({ tightest: { remaining: 0 } });
+    expect([...limiter.stats()]).toEqual([
+      expect.objectContaining({ route: "GET /modules", limit: "GET /modules", admitted: 1, refused: 0 }),
+    ]);
+  });
+
+  test("count refused callers where they are charged", () => {
+    const limits = [{ ...base, limit: 1, subject: { by: "ip" } }] as const;
+    const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 0 } });
+    const charged = refusalLimits(limits);
+    limiter.register(charged, "GET /modules");
+    expect([limiter.take(charged, input()), limiter.take(charged, input())]).toMatchObject([
+      { kind: "admitted" },
+      { kind: "refused" },
+    ]);
+    expect([...limiter.stats()]).toEqual([expect.objectContaining({ admitted: 1, refused: 1 })]);
+  });
+});
 
 describe("limits of keys", () => {
   test("are made ready once for all routes, so that many keys and many routes don't multiply", () => {
