@@ -167,7 +167,8 @@ export class Gateway {
       addresses.push(address);
       this.log.system("info", "listening", { address: addressText(address) });
     }
-    if (this.#config.redis === undefined && this.#config.routes.some((route) => route.limits.length > 0)) {
+    const { redis, routes, keyLimits } = this.#config;
+    if (redis === undefined && (keyLimits.size > 0 || routes.some(({ limits }) => limits.length > 0))) {
       this.log.system("info", "limits_in_process", { hint: "without redis each instance counts for itself" });
     }
     return addresses;

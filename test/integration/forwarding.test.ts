@@ -284,6 +284,10 @@ describe("the answer", () => {
     for (const name of ["x-internal", "proxy-authenticate"]) expect(answer.names).not.toContain(name);
   });
 
+  test("limits that only API keys have are said to be counted in this process, too", () => {
+    expect(gateway.logs.filter(({ event }) => event === "limits_in_process")).toHaveLength(1);
+  });
+
   test("limit fields of the upstream pass where neither the route nor an API key brings limits", async () => {
     upstream.handler = (_, response) => {
       response.setHeader("RateLimit-Limit", "7");
