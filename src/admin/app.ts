@@ -40,7 +40,7 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   app.notFound(() => problemResponse(deny("route_not_found")));
   app.onError((error) => {
     const unreachable = error instanceof GatewayFailure && error.code === "dependency_unreachable";
-    if (unreachable) return problemResponse(deny("limiter_unavailable"));
+    if (unreachable) return problemResponse(deny("limiter_unavailable", undefined, { retryAfterSeconds: 1 }));
     options.defect(error);
     return problemResponse(deny("internal_error"));
   });

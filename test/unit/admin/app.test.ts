@@ -183,8 +183,9 @@ describe("counters", () => {
       const answer = await ask(`${COUNTERS}?key=user:a`, { method });
       expect([answer.status, await answer.json()]).toEqual([
         503,
-        expect.objectContaining({ code: "limiter_unavailable" }),
+        expect.objectContaining({ code: "limiter_unavailable", retryAfter: 1 }),
       ]);
+      expect(answer.headers.get("Retry-After")).toBe("1");
     }
     expect([gateway.audits, gateway.defects]).toEqual([[], []]);
   });
