@@ -167,19 +167,20 @@ export class Gateway {
       addresses.push(address);
       this.log.system("info", "listening", { address: addressText(address) });
     }
-    if (this.#config.redis === undefined && this.#config.routes.some((route) => route.limits.length > 0)) {
+    const { redis, routes, keyLimits } = this.#config;
+    if (redis === undefined && (keyLimits.size > 0 || routes.some(({ limits }) => limits.length > 0))) {
       this.log.system("info", "limits_in_process", { hint: "without redis each instance counts for itself" });
     }
     return addresses;
   }
 
   async #openAdmin(): Promise<void> {
-    const { admin, routes } = this.#config;
+    const { admin } = this.#config;
     if (admin === undefined) return;
     const { AdminServer } = await import("./admin/server.ts");
     this.#admin = new AdminServer({
       ...admin,
-      routes,
+      file: this.#config,
       readiness: () => this.readiness(),
       metrics: this.#metricsSource(),
       counters: { show: (who) => this.#limiter.show(who), reset: (who) => this.#limiter.reset(who) },
@@ -264,6 +265,7 @@ export class Gateway {
         tunnels: new UpgradeTransport(upstream, upstream.timeouts.headersMs),
       });
     }
+    const keyCostFields = costFields([...config.keyLimits.values()].flat());
     const plans = new Map<CompiledRoute, RoutePlan>();
     for (const [index, compiled] of routes.entries()) {
       const route = config.routes[index];
@@ -286,7 +288,8 @@ export class Gateway {
         replaced: new Set([
           "x-request-id",
           ...(compiled.limits.length > 0 ? LIMIT_FIELDS : []),
-          ...costFields(compiled.limits),
+          ...costFields(route.limits),
+          ...keyCostFields,
           ...(compiled.cors === undefined ? [] : CORS_FIELDS),
         ]),
         stripPrefix: route.stripPrefix,
@@ -341,6 +344,7 @@ function compileRoute(
   apiKeys: Authenticator,
 ): CompiledRoute {
   const alternatives = joinIssuers(route.auth, verifier, apiKeys);
+  const credentialKinds = new Set(alternatives.flat().map(({ kind }) => kind));
   return {
     name: route.name,
     line: route.line,
@@ -351,10 +355,10 @@ function compileRoute(
       firstMatch: route.credentials === "firstMatch",
       keyFields: config.apiKeyHeaders,
     }),
-    credentialKinds: new Set(alternatives.flat().map(({ kind }) => kind)),
+    credentialKinds,
     authz: route.authz,
     ips: route.ips,
-    limits: [...route.limits, ...ofKeys],
+    limits: credentialKinds.has("apiKey") ? [...route.limits, ...ofKeys] : route.limits,
     refusalLimits: refusalLimits(route.limits),
     cors:
       route.cors === undefined

@@ -2,20 +2,19 @@
 // traffic port.
 
 import { type Context, Hono } from "hono";
-import type { RoutePolicy } from "../config/gateway-config.ts";
 import { deny } from "../core/denial.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import { type HealthAnswer, LIVE, readyAnswer } from "../core/health.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { type AccessCheck, localCheck, tokenCheck } from "./access.ts";
-import { limitEntries } from "./limits.ts";
+import { type LimitsOfFile, limitEntries } from "./limits.ts";
 import type { AdminPorts } from "./ports.ts";
 import { COMMON_HEADERS, problemResponse } from "./problem.ts";
 
 export interface AdminAppOptions extends AdminPorts {
   /** Undefined on loopback only. */
   readonly token: string | undefined;
-  readonly routes: readonly RoutePolicy[];
+  readonly file: LimitsOfFile;
 }
 
 const MOST_KEY_CHARACTERS = 2_048;
@@ -41,7 +40,7 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   app.notFound(() => problemResponse(deny("route_not_found")));
   app.onError((error) => {
     const unreachable = error instanceof GatewayFailure && error.code === "dependency_unreachable";
-    if (unreachable) return problemResponse(deny("limiter_unavailable"));
+    if (unreachable) return problemResponse(deny("limiter_unavailable", undefined, { retryAfterSeconds: 1 }));
     options.defect(error);
     return problemResponse(deny("internal_error"));
   });
@@ -76,14 +75,14 @@ function addMetrics(app: Hono, options: AdminAppOptions): void {
   });
 }
 
-function addLimits(app: Hono, { metrics, counters, routes, audit }: AdminAppOptions): void {
+function addLimits(app: Hono, { metrics, counters, file, audit }: AdminAppOptions): void {
   app.get("/api/v1/limits", (context) => {
     const store = metrics.store();
     return context.json({
       store: store === undefined ? null : { name: store.name, up: store.up },
       degraded: metrics.degraded(),
       counters: metrics.counters(),
-      limits: limitEntries(routes, metrics.limits()),
+      limits: limitEntries(file, metrics.limits()),
     });
   });
   app.get(COUNTERS, async (context) => {

@@ -1,6 +1,6 @@
 // The limits of the file as the admin API tells them, with what they decided so far.
 
-import type { RoutePolicy } from "../config/gateway-config.ts";
+import type { GatewayConfig } from "../config/gateway-config.ts";
 import { type FileLimit, isTiered, type LimitSubject } from "../rate-limit/policy.ts";
 import type { LimitStats } from "../telemetry/metrics.ts";
 
@@ -12,8 +12,9 @@ export interface RateEntry {
   readonly windowSeconds?: number;
 }
 
-/** One limit of one route. */
+/** One limit of one route, or of an API key. */
 export interface LimitEntry {
+  /** Empty for the limits of keys, which hold on every route. */
   readonly route: string;
   readonly limit: string;
   readonly rates: readonly RateEntry[];
@@ -31,17 +32,21 @@ export interface LimitEntry {
   };
 }
 
-/** Every limit of `routes`, in the order of the file. */
+/** Where the limits of a file are. */
+export type LimitsOfFile = Pick<GatewayConfig, "routes" | "keyLimits">;
+
+/** Every limit of the file: those of routes in its order, then those of keys. */
 export function limitEntries(
-  routes: readonly RoutePolicy[],
+  { routes, keyLimits }: LimitsOfFile,
   stats: Iterable<LimitStats>,
 ): readonly LimitEntry[] {
   const byLimit = new Map([...stats].map((one) => [keyOf(one.route, one.limit), one]));
-  return routes.flatMap((route) =>
-    route.limits.map((limit: FileLimit) =>
-      entry(route.name, limit, byLimit.get(keyOf(route.name, limit.name))),
-    ),
-  );
+  const entriesOf = (route: string, limits: readonly FileLimit[]): LimitEntry[] =>
+    limits.map((limit) => entry(route, limit, byLimit.get(keyOf(route, limit.name))));
+  return [
+    ...routes.flatMap(({ name, limits }) => entriesOf(name, limits)),
+    ...[...keyLimits.values()].flatMap((limits) => entriesOf("", limits)),
+  ];
 }
 
 function keyOf(route: string, limit: string): string {

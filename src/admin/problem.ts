@@ -24,12 +24,14 @@ export function problem(denial: Denial): Problem {
     status,
     detail: denial.detail ?? title,
     code: denial.code,
+    retryAfter: denial.retryAfterSeconds,
   });
   const headers: Record<string, string> = {
     ...COMMON_HEADERS,
     "Content-Type": "application/problem+json",
     "Content-Length": String(Buffer.byteLength(body)),
   };
+  if (denial.retryAfterSeconds !== undefined) headers["Retry-After"] = String(denial.retryAfterSeconds);
   if (denial.allow !== undefined) headers.Allow = denial.allow;
   const [challenge] = denial.challenges ?? [];
   if (challenge !== undefined) headers["WWW-Authenticate"] = challenge;

@@ -73,5 +73,9 @@ export const ipsOption = z
 export const roleShape = {
   scopes: heldScopes.describe("Scopes that the role gives").optional(),
   tier: z.string().regex(NAME, NAME_HINT).describe("Tier of principals with this role").optional(),
-  inherits: z.array(z.string()).min(1).describe("Roles whose scopes this one has too").optional(),
+  inherits: z
+    .array(z.string())
+    .min(1)
+    .describe("Roles whose scopes this one has too, and whose tier where it has none")
+    .optional(),
 };

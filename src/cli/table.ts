@@ -3,7 +3,7 @@
 /** Lines of `rows` below `head`, each ended; columns are aligned and separated by two spaces. */
 export function alignedTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+    rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), title.length),
   );
   const lines = [head, ...rows].map((row) =>
     row

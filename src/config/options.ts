@@ -109,14 +109,14 @@ const redisNodes = z.array(z.string()).min(1);
 const redisSecret = (meaning: string) =>
   z.string().min(1, "expected a password").describe(meaning).optional();
 
+const pemFile = (meaning: string) =>
+  z.string().min(1, "expected the path of a file").describe(`PEM file with ${meaning}`).optional();
+
 /** PEM files of the connections to Redis. */
 export const redisTlsShape = {
-  ca: z
-    .string()
-    .describe("PEM file with the authorities that are trusted; those of Node.js unless said")
-    .optional(),
-  cert: z.string().describe("PEM file with the gateway's own certificate, with `key`").optional(),
-  key: z.string().describe("PEM file with the private key of `cert`").optional(),
+  ca: pemFile("the authorities that are trusted; those of Node.js unless said"),
+  cert: pemFile("the gateway's own certificate, with `key`"),
+  key: pemFile("the private key of `cert`"),
   serverName: z
     .string()
     .min(1, "expected a host name")

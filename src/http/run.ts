@@ -291,10 +291,10 @@ function announcedLength({ fields }: GatewayRequest): number | undefined {
 }
 
 /** Charges what the upstream says that the request cost, when its head is there; undefined when nothing waits for it. */
-function laterCosts(
+export function laterCosts(
   { limit }: Forward,
   onInvalid: (field: string) => void,
-): ((head: ResponseHead) => void) | undefined {
+): ((head: Pick<ResponseHead, "fields">) => void) | undefined {
   const later = limit?.kind === "admitted" ? limit.later : undefined;
   if (later === undefined) return undefined;
   return (head) => {

@@ -15,6 +15,7 @@ import { ownFields } from "./own-fields.ts";
 import { writeToSocket } from "./parser-error.ts";
 import { renderRefusal } from "./refusal.ts";
 import { portOf, upstreamPath } from "./route-plan.ts";
+import { laterCosts } from "./run.ts";
 
 // setTimeout can't hold more; a credential that lives longer is looked at again then.
 const LONGEST_TIMER_MS = 2_147_483_647;
@@ -85,6 +86,9 @@ class Handshake {
     const { incoming, socket, head } = this.#arrived;
     const { request, route, principal } = decision;
     const plan = this.#state.planOf(route);
+    const chargeLater = laterCosts(decision, (field) =>
+      this.#state.costInvalid(plan.upstream.name, field, request.id),
+    );
     const opening = plan.tunnels.open(
       {
         incoming,
@@ -92,8 +96,13 @@ class Handshake {
         head,
         path: upstreamPath(plan, request),
         fields: requestFields(plan.request, request, principal, portOf(request)),
+        response: {
+          replaced: plan.replaced,
+          own: ownFields(this.#state, request, route, decision.limit),
+        },
       },
       {
+        onHead: (fields) => chargeLater?.({ fields }),
         onOpen: (tunnel) => this.#onOpen(tunnel, decision),
         onAnswer: (status) => this.#log(status, undefined, undefined),
         onFailure: (failure) => {

@@ -46,6 +46,8 @@ interface Candidate {
 }
 
 const LONGEST_NAME = 2_048;
+// Counters that are asked about at one time: one call of the script, so that requests don't wait behind a look.
+const ASKED_AT_ONCE = 100;
 
 export class Inspector {
   readonly #inspected: Inspected;
@@ -69,8 +71,13 @@ export class Inspector {
   async show(who: string): Promise<readonly CounterState[] | undefined> {
     const candidates = this.#candidates(who);
     if (candidates === undefined) return undefined;
-    const states = await Promise.all(candidates.map((candidate) => this.#state(candidate)));
-    return states.filter((state) => state !== undefined && state.used > 0) as CounterState[];
+    const found: CounterState[] = [];
+    for (let start = 0; start < candidates.length; start += ASKED_AT_ONCE) {
+      const some = candidates.slice(start, start + ASKED_AT_ONCE);
+      const states = await Promise.all(some.map((candidate) => this.#state(candidate)));
+      for (const state of states) if (state !== undefined && state.used > 0) found.push(state);
+    }
+    return found;
   }
 
   /**

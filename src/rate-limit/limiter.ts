@@ -262,6 +262,7 @@ export class Limiter {
 
   /** The counts of one limit of one route, whatever the tier. */
   #statsOf(route: string, policy: LimitPolicy): LimitStats {
+    if (policy.looked === true) return new LimitStats(route, policy);
     const name = JSON.stringify([route, policy.name]);
     let stats = this.#stats.get(name);
     if (stats === undefined) {

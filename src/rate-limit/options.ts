@@ -19,6 +19,11 @@ export const MOST_UNITS = 1_000_000_000;
 export const MOST_WINDOW_MS = 366 * 86_400_000;
 /** Most units of a `slidingLog`, which keeps an entry for each one that it admits. */
 export const MOST_LOGGED = 100_000;
+/**
+ * Most limits in one list. A request meets three lists at most, those of its route, of all routes and of its key: together
+ * they have to stay below the 100 that the script can count in one decision.
+ */
+export const MOST_LIMITS = 16;
 /** Stands where a rate does and means the table in `tiers`. */
 export const TIER_WORD = "tier";
 
@@ -103,7 +108,8 @@ const limitText = z
   );
 const limitList = z
   .array(z.union([limitText, limitObject], "expected a limit such as `100/min per user`, or a map"))
-  .min(1);
+  .min(1)
+  .max(MOST_LIMITS);
 
 /** `limit`: the short form, a map, a list of both (all have to pass), or false for none. */
 export const limitOption = z
@@ -131,7 +137,14 @@ const keyLimitObject = limitObject.omit({ tier: true, name: true, ipv6Prefix: tr
 /** `limits` of an API key: as `limit`, but always counted by the key and with fixed numbers. */
 export const keyLimitsOption = z
   .union(
-    [keyLimitText, keyLimitObject, z.array(z.union([keyLimitText, keyLimitObject])).min(1)],
+    [
+      keyLimitText,
+      keyLimitObject,
+      z
+        .array(z.union([keyLimitText, keyLimitObject]))
+        .min(1)
+        .max(MOST_LIMITS),
+    ],
     KEY_LIMITS_HINT,
   )
   .describe("The key's own limits, counted over all routes together, besides those of the routes");

@@ -40,6 +40,8 @@ export interface LimitTraits {
   readonly observe?: boolean;
   /** Lower-case name of the upstream's response field that holds what the request really cost. */
   readonly costFrom?: string;
+  /** Only looked at, for callers who were refused already: nothing is decided, so statistics leave it out. */
+  readonly looked?: true;
 }
 
 export interface LimitPolicy extends LimitTraits {
@@ -90,7 +92,7 @@ export function isKeyed(limit: RouteLimit): limit is KeyedLimits {
 export function refusalLimits(limits: readonly RouteLimit[]): readonly RouteLimit[] {
   const own = limits.filter((limit): limit is LimitPolicy | TieredLimit => !isKeyed(limit));
   const byAddress = own.filter(({ subject }) => subject.by === "ip" || subject.by === "route");
-  return byAddress.length > 0 ? byAddress : own.map((limit) => ({ ...limit, cost: 0 }));
+  return byAddress.length > 0 ? byAddress : own.map((limit) => ({ ...limit, cost: 0, looked: true }));
 }
 
 /** Tier of callers without a credential, and of everybody whose own tier and `USER_TIER` have no numbers. */
@@ -104,8 +106,6 @@ export function isCharged(limit: RouteLimit): boolean {
 }
 
 /** Lower-case names of the fields in which upstreams tell what requests cost; they are no business of the client's. */
-export function costFields(limits: readonly RouteLimit[]): readonly string[] {
-  return limits
-    .flatMap((limit) => (isKeyed(limit) ? [...limit.byKey.values()].flat() : [limit]))
-    .flatMap(({ costFrom }) => costFrom ?? []);
+export function costFields(limits: readonly FileLimit[]): readonly string[] {
+  return [...new Set(limits.flatMap(({ costFrom }) => costFrom ?? []))];
 }

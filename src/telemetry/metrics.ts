@@ -36,7 +36,7 @@ export interface MetricsSource {
   counters(): number;
   /** Undefined when nothing is shared. */
   store(): StoreStats | undefined;
-  /** Bad credentials by what was done about them; absent when nobody counts them. */
+  /** Requests refused for the sake of failed credentials, by what was blocked; absent when nobody counts them. */
   failedCredentials?(): ReadonlyMap<string, number>;
 }
 
@@ -50,9 +50,15 @@ export class Metrics {
     storeMetrics(source, registers);
     processMetrics(registers);
     if (source.failedCredentials !== undefined) {
-      counter("gateway_failed_credentials_total", "Bad credentials", ["result"], registers, (add) => {
-        for (const [result, count] of source.failedCredentials?.() ?? []) add({ result }, count);
-      });
+      counter(
+        "gateway_failed_credentials_total",
+        "Requests refused for failed credentials",
+        ["result"],
+        registers,
+        (add) => {
+          for (const [result, count] of source.failedCredentials?.() ?? []) add({ result }, count);
+        },
+      );
     }
   }
 

@@ -7,6 +7,7 @@ import type { Duplex } from "node:stream";
 import type { Plugin, RequestHandler } from "http-proxy-middleware";
 import { failureOf, type UpstreamFailure } from "./failure-map.ts";
 import type { UpstreamPolicy } from "./policy.ts";
+import type { ResponseFieldsPolicy } from "./response-fields.ts";
 import { Tunnel } from "./tunnel.ts";
 
 export interface UpgradeRequest {
@@ -18,9 +19,13 @@ export interface UpgradeRequest {
   readonly path: string;
   /** Flat header list, complete but for the handshake's Connection and Upgrade. */
   readonly fields: readonly string[];
+  /** Which fields of the answer are the gateway's. */
+  readonly response: Pick<ResponseFieldsPolicy, "replaced" | "own">;
 }
 
 export interface UpgradeEvents {
+  /** The upstream answered; flat list of its fields with names in lower case. Comes before the answer is relayed. */
+  readonly onHead: (fields: readonly string[]) => void;
   readonly onOpen: (tunnel: Tunnel) => void;
   /** The upstream answered without switching protocols; the answer was relayed and both sides end. */
   readonly onAnswer: (status: number) => void;
@@ -92,11 +97,13 @@ export class UpgradeTransport {
         return;
       }
       pending.settled = true;
+      relay(answer, pending);
       pending.events.onOpen(new Tunnel(socket, upstreamSocket));
     });
     proxyRequest.on("response", (answer: IncomingMessage) => {
       if (pending.settled) return;
       pending.settled = true;
+      relay(answer, pending);
       pending.events.onAnswer(answer.statusCode ?? 502);
       // Without a tunnel the client has nothing more to say on this socket: what it sends is never read.
       answer.once("close", () => {
@@ -123,6 +130,18 @@ export class UpgradeTransport {
     if (pending.settled) return;
     pending.settled = true;
     pending.events.onFailure(failure);
+  }
+}
+
+/** Puts the gateway's fields in the place of the upstream's, before the proxy writes the header section. */
+function relay({ headers, rawHeaders }: IncomingMessage, { request, events }: Pending): void {
+  events.onHead(rawHeaders.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text)));
+  const { replaced, own } = request.response;
+  for (const name of replaced) delete headers[name];
+  for (let index = 0; index < own.length; index += 2) {
+    const name = (own[index] as string).toLowerCase();
+    // What both may say, such as Vary, stands in two lines.
+    headers[name] = [headers[name] ?? [], own[index + 1] as string].flat();
   }
 }
 

@@ -30,6 +30,7 @@ beforeAll(async () => {
 limits: { body: ${BODY_LIMIT}B }
 apiKeys:
   - { id: caller, value: "\${CALLER_KEY}", scopes: [read] }
+  - { id: counted, value: "\${COUNTED_KEY}", limits: { rate: 1000/min, costFrom: responseHeader } }
 upstreams:
   app: "${upstream.url}"
   hasty: { url: "${upstream.url}", ${short} }
@@ -58,7 +59,10 @@ routes:
       request: { set: { X-Region: north }, remove: [X-Debug] }
       response: { set: { Cache-Control: no-store, X-Frame-Options: DENY }, remove: [Server] }
 `;
-  const env = { CALLER_KEY: "a-key-of-an-existing-api-0123456789" };
+  const env = {
+    CALLER_KEY: "a-key-of-an-existing-api-0123456789",
+    COUNTED_KEY: "another-key-of-an-existing-api-0123456789",
+  };
   [gateway, trusting] = await Promise.all([
     startGateway(yaml, { env }),
     startGateway(`trustedProxies: [127.0.0.0/8]\n${yaml}`, { env }),
@@ -278,6 +282,21 @@ describe("the answer", () => {
     expect(answer.headers["set-cookie"]).toEqual(["a=1; Path=/", "b=2; HttpOnly"]);
     expect([answer.headers.etag, answer.headers["content-length"]]).toEqual(['W/"7"', "4"]);
     for (const name of ["x-internal", "proxy-authenticate"]) expect(answer.names).not.toContain(name);
+  });
+
+  test("limits that only API keys have are said to be counted in this process, too", () => {
+    expect(gateway.logs.filter(({ event }) => event === "limits_in_process")).toHaveLength(1);
+  });
+
+  test("limit fields of the upstream pass where neither the route nor an API key brings limits", async () => {
+    upstream.handler = (_, response) => {
+      response.setHeader("RateLimit-Limit", "7");
+      response.end("body");
+    };
+    const publicly = await send("/app/x");
+    expect(publicly.headers["ratelimit-limit"]).toBe("7");
+    const keyed = await send("/keyed/x", { headers: { "X-API-Key": "a-key-of-an-existing-api-0123456789" } });
+    expect([keyed.status, keyed.headers["ratelimit-limit"]]).toEqual([200, undefined]);
   });
 
   test("gets and loses the fields that the route edits", async () => {

@@ -134,6 +134,12 @@ describe.each([
     expect(of("watched")).toMatchObject({ refused: 0 });
     expect(of("watched")?.wouldRefuse).toBeGreaterThanOrEqual(1);
     expect(of("GET /smooth")).toMatchObject({ admitted: 3, refused: 1 });
+    expect(limits.find(({ limit }) => limit === "key bot")).toMatchObject({
+      route: "",
+      per: "key",
+      rates: [{ units: 50, windowSeconds: 3_600 }],
+      decisions: { admitted: 4, refused: 0 },
+    });
     const metrics = await (await fetch(adminUrl(running.gateway, "/metrics"))).text();
     expect(metrics).toMatch(
       /gateway_ratelimit_decisions_total\{route="GET \/things",limit="GET \/things",result="admitted"\} 4/,

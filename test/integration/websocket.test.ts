@@ -33,7 +33,7 @@ class EchoServer {
       if (this.refusal === undefined) this.sockets.handleUpgrade(request, socket, head, (one) => echo(one));
       else
         socket.end(
-          `HTTP/1.1 ${this.refusal} Refused\r\nX-Reason: full\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfull`,
+          `HTTP/1.1 ${this.refusal} Refused\r\nX-Reason: full\r\nX-Units: 4\r\nRateLimit-Limit: 98\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfull`,
         );
     });
   }
@@ -67,7 +67,18 @@ beforeAll(async () => {
   backend = new EchoServer();
   backend.http.listen(0, "127.0.0.1");
   await once(backend.http, "listening");
-  rig = await startRig({ upstream: backend.url, timeouts: "{ connect: 1s, headers: 2s }" });
+  backend.sockets.on("headers", (lines) => {
+    lines.push("RateLimit-Limit: 99", "X-Units: 3", "Vary: Accept");
+  });
+  rig = await startRig({
+    upstream: backend.url,
+    timeouts: "{ connect: 1s, headers: 2s }",
+    routes: `  - match: /metered/*
+    to: app
+    public: true
+    limit: { rate: 10/h, per: ip, costFrom: "responseHeader:X-Units" }
+    cors: { origins: [https://app.example.com] }`,
+  });
 });
 afterAll(async () => {
   await rig?.stop();
@@ -228,6 +239,30 @@ describe("a handshake", () => {
     backend.refusal = 403;
     const response = await refusalOf("/public/ws");
     expect([response.statusCode, response.headers["x-reason"]]).toEqual([403, "full"]);
+  });
+
+  test("on a limited route is answered with the gateway's own fields, and costs what the backend says", async () => {
+    const headers = { Origin: "https://app.example.com" };
+    const socket = new WebSocket(address("/metered/ws"), { headers });
+    const [response] = (await once(socket, "upgrade")) as [IncomingMessage];
+    expect(response.headers).toMatchObject({
+      "ratelimit-limit": "10",
+      "ratelimit-remaining": "9",
+      "access-control-allow-origin": "https://app.example.com",
+      "x-request-id": expect.stringMatching(/./),
+      vary: "Accept, Origin",
+    });
+    expect(response.headers["x-units"]).toBeUndefined();
+    socket.terminate();
+
+    backend.refusal = 403;
+    const refused = await refusalOf("/metered/ws", headers);
+    expect(refused.statusCode).toBe(403);
+    // Three of the first handshake, and one of this.
+    expect(refused.headers).toMatchObject({ "ratelimit-limit": "10", "ratelimit-remaining": "6" });
+    expect(refused.headers["x-units"]).toBeUndefined();
+    const last = await refusalOf("/metered/ws", headers);
+    expect(last.headers["ratelimit-remaining"]).toBe("2");
   });
 
   test("towards h2c is served as the plain request that it also is", async () => {

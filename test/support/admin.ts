@@ -52,7 +52,7 @@ export class FakeGateway {
   ): AdminAppOptions {
     return {
       token: undefined,
-      routes,
+      file: { routes, keyLimits: new Map() },
       readiness: () => ({ ready: this.ready, notes: this.notes }),
       metrics: {
         limits: () => this.stats,

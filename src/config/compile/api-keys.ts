@@ -28,6 +28,8 @@ export interface KeySurroundings {
   readonly roles: RoleTable;
   /** `tiers`, where the file has them. */
   readonly tiers: TierTable | undefined;
+  /** Whether the file has `redis`. */
+  readonly shared: boolean;
   /** Names of all limits of the file. */
   readonly sharedLimits: SharedLimits;
 }
@@ -77,9 +79,12 @@ export function compileApiKeys(
 function compileKeyLimits(
   report: Report,
   { id, limits }: KeyFields,
-  { tiers, sharedLimits }: KeySurroundings,
+  { tiers, shared, sharedLimits }: KeySurroundings,
 ): readonly LimitPolicy[] {
-  const named = nameLimits(compileLimits(report, limits, { tiers, ofKey: true }), `key ${id.value ?? ""}`);
+  const named = nameLimits(
+    compileLimits(report, limits, { tiers, shared, ofKey: true }),
+    `key ${id.value ?? ""}`,
+  );
   sharedLimits.addNamed(named);
   checkReachable(report, named, []);
   return named.flatMap(({ limit }) => (isTiered(limit) ? [] : [limit]));

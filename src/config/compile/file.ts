@@ -17,11 +17,11 @@ import { compileFailedCredentials } from "./failed-credentials.ts";
 import { compileIdentity } from "./identity.ts";
 import { compileIssuers } from "./issuers.ts";
 import { type NamedLimit, nameLimits, SharedLimits } from "./limit-names.ts";
-import { compileLimits } from "./limits.ts";
+import { compileLimits, type LimitRules } from "./limits.ts";
 import { compileRoles } from "./roles.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileHealth, compilePaths, compileServer } from "./server.ts";
-import { compileTiers, type TierTable } from "./tiers.ts";
+import { compileTiers } from "./tiers.ts";
 import { checkUnused } from "./unused.ts";
 import { compileUpstreams } from "./upstreams.ts";
 
@@ -42,10 +42,11 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
   const issuers = await compileIssuers(report, place("issuers"));
   const tiers = compileTiers(report, place("tiers"));
   const sharedLimits = new SharedLimits(report);
-  const globalLimits = compileGlobalLimits(report, place("globalLimit"), tiers);
+  const shared = place("redis") !== undefined;
+  const globalLimits = compileGlobalLimits(report, place("globalLimit"), { tiers, shared });
   sharedLimits.addNamed(globalLimits);
   const roles = compileRoles(report, place("roles"), tiers);
-  const apiKeys = compileApiKeys(report, place("apiKeys"), { roles, tiers, sharedLimits });
+  const apiKeys = compileApiKeys(report, place("apiKeys"), { roles, tiers, shared, sharedLimits });
   const keyHeaders = compileApiKeyHeaders(report, place("apiKeyHeaders"));
   const identity = compileIdentity(report, place("identity"));
   const upstreams = compileUpstreams(report, place("upstreams"));
@@ -62,6 +63,7 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
       cors: globalCors(report, place("cors"), keyHeaders),
       ownPaths: health === undefined ? [] : [health.live, health.ready],
       tiers,
+      shared,
       globalLimits,
       sharedLimits,
     },
@@ -136,11 +138,11 @@ function globalCors(
 function compileGlobalLimits(
   report: Report,
   place: Place | undefined,
-  tiers: TierTable | undefined,
+  around: Omit<LimitRules, "ofKey">,
 ): readonly NamedLimit[] {
   if (place === undefined) return [];
   const field = { ...place, value: readValue(report, place, globalLimitOption), present: true };
-  return nameLimits(compileLimits(report, field, { tiers, ofKey: false }), "global");
+  return nameLimits(compileLimits(report, field, { ...around, ofKey: false }), "global");
 }
 
 function legacyHeaders(report: Report, place: Place | undefined): boolean {

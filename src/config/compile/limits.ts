@@ -31,6 +31,8 @@ import { checkRate, compileOwnTable, numbersOf, type TierTable } from "./tiers.t
 export interface LimitRules {
   /** `tiers`, where the file has them. */
   readonly tiers: TierTable | undefined;
+  /** Whether the file has `redis`. */
+  readonly shared: boolean;
   /** Whether the limits are those of an API key: fixed numbers, counted by the key. */
   readonly ofKey: boolean;
 }
@@ -107,6 +109,7 @@ class LimitCompiler {
   compile(): PlacedLimit | undefined {
     const { name } = this.#wanted;
     if (this.#rules.ofKey) this.#checkKeyRules();
+    if (!this.#rules.shared) this.#warnOfStoreChoices();
     const subject = this.#subject();
     const algorithm = this.#algorithm();
     const cost = this.#cost();
@@ -150,6 +153,18 @@ class LimitCompiler {
     if (name !== undefined) {
       const hint = "counters for several keys: `limit: {…, name}` on the routes";
       this.#wrong("name", "conflict", "the limits of a key share their counters with nothing", hint);
+    }
+  }
+
+  /** What only a shared store gives a meaning to. What goes without saying may be said. */
+  #warnOfStoreChoices(): void {
+    const { sync = "exact", onStoreFailure = "local" } = this.#wanted;
+    const choices = { sync: sync !== "exact", onStoreFailure: onStoreFailure !== "local" };
+    for (const key of ["sync", "onStoreFailure"] as const) {
+      if (!choices[key]) continue;
+      const { node, path } = this.#wanted.at(key);
+      const message = `\`${key}\` means nothing without \`redis\`: limits are counted in this process alone`;
+      this.#report.add(node.at, path, "unused", message, { severity: "warning" });
     }
   }
 

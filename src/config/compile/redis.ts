@@ -253,7 +253,7 @@ async function fileAt(
   { node, path }: Place,
   name: string | undefined,
 ): Promise<ReadFile | undefined> {
-  if (name === undefined || name === "") return undefined;
+  if (name === undefined) return undefined;
   const file = resolve(dirname(report.file), name);
   const read = await readText(file, MOST_FILE_BYTES);
   if (read.ok) return { path: file, ...read.value };

@@ -37,6 +37,8 @@ export interface RouteSurroundings {
   readonly ownPaths: readonly string[];
   /** `tiers`, where the file has them. */
   readonly tiers: TierTable | undefined;
+  /** Whether the file has `redis`. */
+  readonly shared: boolean;
   readonly globalLimits: readonly NamedLimit[];
   /** Names of all limits of the file. */
   readonly sharedLimits: SharedLimits;
@@ -250,7 +252,8 @@ class RouteCompiler {
   }
 
   #checkDefaultLimits(field: GuardFields["limit"]): void {
-    const rules = { tiers: this.#around.tiers, ofKey: false };
+    const { tiers, shared } = this.#around;
+    const rules = { tiers, shared, ofKey: false };
     for (const one of compileLimits(this.#report, field, rules)) this.#shared.add(one);
     if (field.value === false && this.#around.globalLimits.length > 0) {
       const message = "`limit: false` would exempt every route from `globalLimit`";
@@ -264,8 +267,8 @@ class RouteCompiler {
   #limits(fields: RouteFields, name: string, access: RoutePolicy["access"]): readonly FileLimit[] {
     const field = this.#own(fields, "limit");
     if (field.value === false) return [];
-    const { tiers, globalLimits } = this.#around;
-    const own = nameLimits(compileLimits(this.#report, field, { tiers, ofKey: false }), name);
+    const { tiers, shared, globalLimits } = this.#around;
+    const own = nameLimits(compileLimits(this.#report, field, { tiers, shared, ofKey: false }), name);
     const all = [...own, ...globalLimits];
     this.#shared.addNamed(own);
     this.#shared.checkTogether(all);

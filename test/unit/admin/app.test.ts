@@ -118,7 +118,7 @@ describe("the limits", () => {
 
   test("by tiers have a rate for each", () => {
     const [route] = [{ name: "GET /a", limits: [TIERED] }] as unknown as readonly RoutePolicy[];
-    const [entry] = limitEntries(route === undefined ? [] : [route], []);
+    const [entry] = limitEntries({ routes: route === undefined ? [] : [route], keyLimits: new Map() }, []);
     expect(entry?.rates).toEqual([{ tier: "guest", units: 10, windowSeconds: 3_600 }, { tier: "admin" }]);
     expect([entry?.algorithm, entry?.sync, entry?.observe]).toEqual(["tokenBucket", "leased", true]);
   });
@@ -183,8 +183,9 @@ describe("counters", () => {
       const answer = await ask(`${COUNTERS}?key=user:a`, { method });
       expect([answer.status, await answer.json()]).toEqual([
         503,
-        expect.objectContaining({ code: "limiter_unavailable" }),
+        expect.objectContaining({ code: "limiter_unavailable", retryAfter: 1 }),
       ]);
+      expect(answer.headers.get("Retry-After")).toBe("1");
     }
     expect([gateway.audits, gateway.defects]).toEqual([[], []]);
   });

@@ -32,6 +32,34 @@ const PLAIN = {
   onStoreFailure: "local",
 };
 
+describe("what is chosen for the shared store", () => {
+  const CHOICES = "sync: leased, onStoreFailure: deny";
+  const ROUTES = `[{ match: /a, to: app, limit: { rate: 10/s, ${CHOICES} } }, { match: /b, to: app, limit: { rate: 10/s, sync: exact, onStoreFailure: local } }]`;
+
+  test("is warned of in a file without `redis`, where it means nothing", async () => {
+    expect(await warnings(ROUTES, `globalLimit: { rate: 1000/s, ${CHOICES} }\n`)).toEqual([
+      "1 warning unused globalLimit.sync",
+      "1 warning unused globalLimit.onStoreFailure",
+      "5 warning unused routes[0].limit.sync",
+      "5 warning unused routes[0].limit.onStoreFailure",
+    ]);
+  });
+
+  test("is as it should be in a file with `redis`", async () => {
+    expect(
+      await warnings(ROUTES, `redis: redis://127.0.0.1\nglobalLimit: { rate: 1000/s, ${CHOICES} }\n`),
+    ).toEqual([]);
+  });
+
+  test("is warned of at an API key as well", async () => {
+    const hash = "9695a918e1ac586fd55881e3d754e756fa52c8d81696d6345a2594004b9dfbe0";
+    const keys = `apiKeys: [{ id: bot, hash: "sha256:${hash}", limits: { rate: 5/s, onStoreFailure: allow } }]\n`;
+    expect(await warnings("[{ match: /a, to: app, auth: [apiKey, jwt] }]", keys)).toEqual([
+      "1 warning unused apiKeys[0].limits.onStoreFailure",
+    ]);
+  });
+});
+
 describe("a limit", () => {
   test.for([
     ["10/s", {}],
@@ -227,7 +255,7 @@ describe("a limit that can never be reached is warned of", () => {
     "[{ tier: { guest: 1/s } }, 1000/s]",
     "10/s cost 10",
   ])("but not %s", async (limit) => {
-    expect(await one(limit)).toEqual([]);
+    expect(await one(limit, "redis: redis://127.0.0.1\n")).toEqual([]);
   });
 
   test("by global ones as well, but never a global one by that of a single route", async () => {

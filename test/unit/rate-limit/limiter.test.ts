@@ -3,7 +3,7 @@ import { Fields } from "../../../src/core/fields.ts";
 import { ANONYMOUS, type Principal } from "../../../src/core/principal.ts";
 import { ScopeSet } from "../../../src/core/scope.ts";
 import { Limiter, type LimitInput, type LimitResult } from "../../../src/rate-limit/limiter.ts";
-import type { LimitPolicy, LimitSubject } from "../../../src/rate-limit/policy.ts";
+import { type LimitPolicy, type LimitSubject, refusalLimits } from "../../../src/rate-limit/policy.ts";
 
 const alice: Principal = {
   method: "jwt",
@@ -362,5 +362,65 @@ describe("whose requests are counted together", () => {
     for (let index = 0; index < 25_000; index += 500) {
       expect(take(policies, { address: address(index) }).kind).toBe("refused");
     }
+  });
+});
+
+/** A map that counts how often it is walked from one end to the other. */
+class WalkedMap<K, V> extends Map<K, V> {
+  walks = 0;
+  override keys() {
+    this.walks++;
+    return super.keys();
+  }
+  override entries() {
+    this.walks++;
+    return super.entries();
+  }
+  override [Symbol.iterator]() {
+    this.walks++;
+    return super[Symbol.iterator]();
+  }
+}
+
+describe("the statistics of a limit", () => {
+  test("leave out refused callers who are only told how it stands", () => {
+    const limits = [{ ...base, limit: 1 }];
+    const looked = refusalLimits(limits);
+    const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 0 } });
+    limiter.register(limits, "GET /modules");
+    limiter.register(looked, "GET /modules");
+    expect(limiter.take(looked, input())).toMatchObject({ kind: "admitted", tightest: { remaining: 1 } });
+    expect(limiter.take(limits, input())).toMatchObject({ kind: "admitted" });
+    expect(limiter.take(looked, input())).toMatchObject({ tightest: { remaining: 0 } });
+    expect([...limiter.stats()]).toEqual([
+      expect.objectContaining({ route: "GET /modules", limit: "GET /modules", admitted: 1, refused: 0 }),
+    ]);
+  });
+
+  test("count refused callers where they are charged", () => {
+    const limits = [{ ...base, limit: 1, subject: { by: "ip" } }] as const;
+    const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 0 } });
+    const charged = refusalLimits(limits);
+    limiter.register(charged, "GET /modules");
+    expect([limiter.take(charged, input()), limiter.take(charged, input())]).toMatchObject([
+      { kind: "admitted" },
+      { kind: "refused" },
+    ]);
+    expect([...limiter.stats()]).toEqual([expect.objectContaining({ admitted: 1, refused: 1 })]);
+  });
+});
+
+describe("limits of keys", () => {
+  test("are made ready once for all routes, so that many keys and many routes don't multiply", () => {
+    const byKey = new WalkedMap([["ci-bot", [{ ...base, name: "key ci-bot", limit: 1 }]]]);
+    const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 0 } });
+    const keyed = { byKey };
+    const routes = Array.from({ length: 50 }, (_, index) => [{ ...base, name: `route-${index}` }, keyed]);
+    for (const [index, limits] of routes.entries()) limiter.register(limits, `route-${index}`);
+    expect(byKey.walks).toBe(1);
+    const taken = routes.map((limits) => limiter.take(limits, input({ principal: bot })));
+    expect(taken.filter((result) => "kind" in result && result.kind === "admitted").length).toBe(1);
+    const others = routes.map((limits) => limiter.take(limits, input({ principal: alice })));
+    expect(others.every((result) => "kind" in result && result.kind === "admitted")).toBe(true);
   });
 });

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { costField, parseLimitText, parseSubject } from "../../../src/rate-limit/options.ts";
+import { costField, MOST_LIMITS, parseLimitText, parseSubject } from "../../../src/rate-limit/options.ts";
+import { MODE } from "../../../src/rate-limit/script.ts";
+
+test("the limits of route, key and globalLimit together never read as another mode of the script", () => {
+  const modes = Object.values(MODE).toSorted((one, other) => one - other);
+  for (const [index, mode] of modes.slice(1).entries()) {
+    expect(mode - (modes[index] as number)).toBeGreaterThan(3 * MOST_LIMITS);
+  }
+});
 
 describe("the short form of a limit", () => {
   test.for([
