@@ -8,6 +8,7 @@ export class LimitStats {
   readonly limit: string;
   /** What is in force while the shared store is away. */
   readonly mode: StoreFailurePolicy;
+  readonly observed: boolean;
   admitted = 0;
   refused = 0;
   /** Refusals because the store was away and the limit says `deny`. */
@@ -19,5 +20,6 @@ export class LimitStats {
     this.route = route;
     this.limit = policy.name;
     this.mode = policy.onStoreFailure;
+    this.observed = policy.observe === true;
   }
 }

@@ -17,6 +17,7 @@ export interface LimitStats {
   readonly wouldRefuse: number;
   /** Its `onStoreFailure`. */
   readonly mode: "local" | "deny" | "allow";
+  readonly observed?: boolean;
 }
 
 /** The shared store of the limits. */
@@ -122,11 +123,13 @@ function limitMetrics(source: MetricsSource, registers: Registers): void {
     ["route", "limit", "result"],
     registers,
     (add) => {
-      for (const { route, limit, admitted, refused, unavailable, wouldRefuse } of source.limits()) {
+      for (const stats of source.limits()) {
+        const { route, limit, admitted, refused, unavailable, wouldRefuse, mode, observed } = stats;
         add({ route, limit, result: "admitted" }, admitted);
         add({ route, limit, result: "refused" }, refused);
-        add({ route, limit, result: "unavailable" }, unavailable);
-        add({ route, limit, result: "would_refuse" }, wouldRefuse);
+        // A file may have thousands of limits, so what can't happen to one has no series.
+        if (mode === "deny" || unavailable > 0) add({ route, limit, result: "unavailable" }, unavailable);
+        if (observed === true || wouldRefuse > 0) add({ route, limit, result: "would_refuse" }, wouldRefuse);
       }
     },
   );
