@@ -115,6 +115,8 @@ export class KnownCounters {
     const { policy, measure } = limit;
     const counter = this.get(limit, key, now);
     const used = counter.own.used(now);
+    // Nothing has to be counted to know that a limit of nothing has no room.
+    if (policy.cost > measure.cap) return { counter, room: 0, charge: policy.cost, bound: 0, global: false };
     if (policy.onStoreFailure !== "local") {
       return {
         counter,
@@ -157,7 +159,7 @@ interface Share {
 }
 
 function degradedOutcome(
-  { policy }: BoundLimit,
+  { policy, measure }: BoundLimit,
   { counter, room, charge, bound, global }: Share,
   admitted: boolean,
   now: number,
@@ -169,6 +171,7 @@ function degradedOutcome(
   );
   const reset = counter.own.untilFree(now);
   if (charge <= room) return outcomeOf(policy, remaining, reset, 0, true);
+  if (charge > measure.cap) return outcomeOf(policy, 0, reset, measure.lasts, true);
   const retry = global
     ? counter.untilKnownFree(lostAt, now)
     : counter.own.untilFits(now, charge, Math.max(charge, counter.own.used(now) + room));

@@ -1,0 +1,90 @@
+// What the limiter knows of shared counters, and does without them, on answers that a test makes up.
+
+import { describe, expect, test } from "vitest";
+import { Fields } from "../../../src/core/fields.ts";
+import { Limiter, type LimitResult } from "../../../src/rate-limit/limiter.ts";
+import type { LimitAlgorithm, LimitPolicy, StoreFailurePolicy } from "../../../src/rate-limit/policy.ts";
+
+const base: LimitPolicy = {
+  name: "exports",
+  limit: 100,
+  windowMs: 60_000,
+  subject: { by: "route" },
+  cost: 1,
+  onStoreFailure: "local",
+};
+
+/** A store with one counter that never forgets, and nothing else of the script than what these tests ask of it. */
+function setup(instances = 1) {
+  const store = { available: true, used: 0, asked: [] as (readonly string[])[] };
+  const clock = { now: 1_000 };
+  const run = async (_keys: readonly string[], args: readonly string[]): Promise<number[] | undefined> => {
+    if (!store.available) return undefined;
+    store.asked.push(args);
+    const answer = [0];
+    for (let at = 0; at < args.length; at += 6) {
+      const mode = Math.floor(Number(args[at]) / 100);
+      const cap = Number(args[at + 2]);
+      const cost = Number(args[at + 5]);
+      const fits = mode === 1 || store.used + cost <= cap;
+      if (fits) store.used += cost;
+      answer.push(fits ? 1 : 0, store.used, 60_000_000, fits ? 0 : 60_000_000);
+    }
+    return answer;
+  };
+  const script = {
+    get available() {
+      return store.available;
+    },
+    run,
+  };
+  const limiter = new Limiter({
+    prefix: "gw",
+    clock: { steadyMs: () => clock.now },
+    script,
+    instances: () => instances,
+  });
+  const fields = new Fields([]);
+  const take = async (policies: readonly LimitPolicy[]): Promise<LimitResult> =>
+    limiter.take(policies, { principal: undefined, clientAddress: "192.0.2.1", fields });
+  /** How many of `count` requests pass. */
+  const passes = async (policies: readonly LimitPolicy[], count: number): Promise<number> => {
+    let admitted = 0;
+    for (let turn = 0; turn < count; turn++) if ((await take(policies)).kind === "admitted") admitted++;
+    return admitted;
+  };
+  const flap = async (): Promise<void> => {
+    await limiter.comeBack({
+      sameServer: true,
+      run: async (keys, args) => {
+        store.available = true;
+        const reply = await run(keys, args);
+        store.available = false;
+        return reply;
+      },
+      barrier: async () => undefined,
+    });
+  };
+  return { store, clock, take, passes, flap };
+}
+
+describe("a limit of nothing, while the store is away", () => {
+  const kinds = (["slidingWindow", "slidingLog", "tokenBucket"] as const).flatMap((algorithm) =>
+    (["local", "allow"] as const).map((mode): [LimitAlgorithm, StoreFailurePolicy] => [algorithm, mode]),
+  );
+  test.each(kinds)("by %s admits nothing in mode %s", async (algorithm, onStoreFailure) => {
+    const { store, passes, take } = setup(3);
+    store.available = false;
+    const policies = [{ ...base, limit: 0, algorithm, onStoreFailure }];
+    expect(await passes(policies, 3)).toBe(0);
+    expect(await take(policies)).toMatchObject({ kind: "refused", tightest: { retryAfterSeconds: 60 } });
+  });
+});
+
+test("a tier of nothing has no burst either", async () => {
+  const nothing: LimitPolicy = { ...base, limit: 0, algorithm: "tokenBucket", burst: 20 };
+  const { store, passes } = setup();
+  expect(await passes([nothing], 3)).toBe(0);
+  store.available = false;
+  expect(await passes([nothing], 3)).toBe(0);
+});
