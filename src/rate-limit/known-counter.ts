@@ -34,7 +34,8 @@ interface Refusal {
 
 /** Times are steady microseconds. */
 export class KnownCounter implements Entry {
-  readonly limit: BoundLimit;
+  /** Of the limits that are counted here, those of several tiers, the one that admits most. */
+  limit: BoundLimit;
   /** What this process admitted itself. */
   readonly own: Meter;
   /** Units that counted over all instances when the store answered last, leases included. */
@@ -75,6 +76,12 @@ export class KnownCounter implements Entry {
     this.own.add(now, units, this.limit.measure.grain);
   }
 
+  /** Notes that `used` units counted over all instances when the store answered at `now`. */
+  saw(used: number, now: number): void {
+    this.seen = used;
+    this.seenAt = now;
+  }
+
   /** Notes an answer that was asked for at `since` and came at `now`; the state of the limit that it tells. */
   note(
     { policy, measure, leased }: BoundLimit,
@@ -84,8 +91,7 @@ export class KnownCounter implements Entry {
   ): LimitOutcome {
     const { used, reset, retry } = answer;
     const remaining = measure.cap - used;
-    this.seen = used;
-    this.seenAt = now;
+    this.saw(used, now);
     if (retry > 0) {
       const longest = leased ? LONGEST_LEASED_REFUSAL_MICROS : LONGEST_REFUSAL_MICROS;
       // The server measured its wait after `since` and before `now`.
@@ -111,9 +117,8 @@ export class KnownCounter implements Entry {
     return outcomeOf(policy, known.remaining, known.freeAt - now, known.opensAt - now, false);
   }
 
-  /** Units over all instances that are left, as far as is known, when the store was lost at `lostAt`. */
-  roomAfterLoss(lostAt: number, now: number): number {
-    const { cap, lasts } = this.limit.measure;
+  /** Units over all instances that are left of a limit, as far as is known, when the store was lost at `lostAt`. */
+  roomAfterLoss({ measure: { cap, lasts } }: BoundLimit, lostAt: number, now: number): number {
     // Whatever was admitted before the loss has been forgotten by now, or was never heard of.
     if (lostAt + lasts <= now || this.seenUntil <= lostAt) return cap;
     return Math.max(0, cap - this.seen);

@@ -46,7 +46,10 @@ export class KnownCounters {
 
   /** The counter of `key`, made when it isn't known yet. */
   get(limit: BoundLimit, key: string, now: number): KnownCounter {
-    return this.#store.find(key) ?? this.#store.add(key, new KnownCounter(limit), now);
+    const known = this.#store.find(key);
+    if (known === undefined) return this.#store.add(key, new KnownCounter(limit), now);
+    if (known.limit.measure.cap < limit.measure.cap) known.limit = limit;
+    return known;
   }
 
   forget(key: string): boolean {
@@ -130,7 +133,7 @@ export class KnownCounters {
     const drains = policy.algorithm === "tokenBucket";
     const charge = drains ? Math.min(policy.cost * instances, measure.cap) : policy.cost;
     const share = drains ? measure.cap : Math.max(policy.cost, Math.floor(measure.cap / instances));
-    const left = counter.roomAfterLoss(lostAt, now);
+    const left = counter.roomAfterLoss(limit, lostAt, now);
     if (left >= measure.cap)
       return { counter, room: share - used, charge, bound: share - used, global: false };
     const withheld = instances > 1 ? Math.ceil(measure.cap / WITHHELD) : 0;

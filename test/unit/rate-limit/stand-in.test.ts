@@ -88,3 +88,49 @@ test("a tier of nothing has no burst either", async () => {
   store.available = false;
   expect(await passes([nothing], 3)).toBe(0);
 });
+
+describe("after a loss", () => {
+  test("what the upstream told of the cost counts on", async () => {
+    const { store, take, passes } = setup();
+    const policies = [{ ...base, costFrom: "x-cost" }];
+    const result = await take(policies);
+    if (result.kind === "unavailable") throw new Error("the store is there");
+    for (const later of result.later ?? []) later.charge(90);
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(store.used).toBe(90);
+    store.available = false;
+    expect(await passes(policies, 100)).toBe(10);
+  });
+
+  test("what was told at the comeback counts in the next loss, though nobody has asked since", async () => {
+    const { store, passes, flap } = setup(2);
+    store.used = 39;
+    expect(await passes([base], 1)).toBe(1);
+    store.available = false;
+    // A half of what is left, and of the quarter that others may have admitted since.
+    expect(await passes([base], 100)).toBe(17);
+    await flap();
+    expect(store.used).toBe(57);
+    expect(await passes([base], 100)).toBe(Math.floor((100 - 57 - 25) / 2));
+  });
+
+  test("what was admitted for one tier leaves no more for a narrower one", async () => {
+    const { store, passes } = setup(2);
+    const wide = { ...base, limit: 10_000 };
+    const narrow = { ...base, limit: 10 };
+    store.used = 9;
+    expect(await passes([wide], 1)).toBe(1);
+    store.available = false;
+    expect(await passes([narrow], 10)).toBe(0);
+  });
+
+  test("what was admitted for a wider tier is told as a whole", async () => {
+    const { store, passes, flap } = setup();
+    expect(await passes([{ ...base, limit: 10 }], 1)).toBe(1);
+    store.available = false;
+    expect(await passes([{ ...base, limit: 10_000 }], 50)).toBe(50);
+    await flap();
+    expect(store.used).toBe(51);
+  });
+});
