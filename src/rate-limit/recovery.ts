@@ -18,6 +18,7 @@ export interface Comeback {
   barrier(phase: number): Promise<void>;
 }
 
+// Most statements in one call, and in all calls at one time: a call of one place may hold but a few.
 const LARGEST_CALL = 100;
 // Counters that are looked at before requests have their turn again.
 const LONGEST_WALK = 5_000;
@@ -68,12 +69,27 @@ async function tell(
       if (list === undefined) places.set(place, [statement]);
       else list.push(statement);
     }
-    for (const list of places.values()) {
-      for (let from = 0; from < list.length; from += LARGEST_CALL) {
-        await send(comeback, list.slice(from, from + LARGEST_CALL));
+    await sendAll(comeback, places.values());
+  }
+}
+
+/** Sends what each place is told, as much at a time as one call could hold. */
+async function sendAll(comeback: Comeback, lists: Iterable<readonly Statement[]>): Promise<void> {
+  let sending: Promise<void>[] = [];
+  let size = 0;
+  for (const list of lists) {
+    for (let from = 0; from < list.length; from += LARGEST_CALL) {
+      const part = list.slice(from, from + LARGEST_CALL);
+      if (size + part.length > LARGEST_CALL) {
+        await Promise.all(sending);
+        sending = [];
+        size = 0;
       }
+      sending.push(send(comeback, part));
+      size += part.length;
     }
   }
+  await Promise.all(sending);
 }
 
 async function send(comeback: Comeback, statements: readonly Statement[]): Promise<void> {

@@ -134,3 +134,41 @@ describe("after a loss", () => {
     expect(store.used).toBe(51);
   });
 });
+
+test("a comeback tells many places at a time, and no more at a time than one call may hold", async () => {
+  const answers = (args: readonly string[], length: number): number[] => [
+    0,
+    ...Array.from({ length: args.length / length }, () => [1, 1, 60_000_000, 0]).flat(),
+  ];
+  const script = { available: true, run: async (_: unknown, args: readonly string[]) => answers(args, 6) };
+  const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 1_000 }, script });
+  const policies = [{ ...base, subject: { by: "ip" } as const }];
+  const fields = new Fields([]);
+  for (let turn = 0; turn < 1_000; turn++) {
+    await limiter.take(policies, {
+      principal: undefined,
+      clientAddress: `192.0.${turn >> 8}.${turn & 255}`,
+      fields,
+    });
+  }
+  const running = { now: 0, most: 0, calls: 0, rounds: 0 };
+  const places: string[] = [];
+  await limiter.comeBack({
+    sameServer: false,
+    // Every key lies in a place of its own.
+    slotOf: (key) => places.push(key),
+    run: async (keys, args) => {
+      running.calls++;
+      if (running.now === 0) running.rounds++;
+      running.now += keys.length;
+      running.most = Math.max(running.most, running.now);
+      await new Promise((resolve) => setImmediate(resolve));
+      running.now -= keys.length;
+      return answers(args, 8);
+    },
+    barrier: async () => undefined,
+  });
+  expect(running.calls).toBe(1_000);
+  expect(running.most).toBeLessThanOrEqual(100);
+  expect(running.rounds).toBeLessThanOrEqual(256);
+});
