@@ -101,9 +101,13 @@ const limitText = z
   .describe(
     "RATE [per user|key|ip|org|route|header:NAME|claim:NAME] [burst N] [cost N], or tier [per …] [cost N]",
   );
+// Those of a route, of `globalLimit` and of a key are one decision, and a decision has fewer than a hundred limits.
+const MOST_LIMITS = 30;
+const MOST_HINT = `expected at most ${MOST_LIMITS} limits`;
 const limitList = z
   .array(z.union([limitText, limitObject], "expected a limit such as `100/min per user`, or a map"))
-  .min(1);
+  .min(1)
+  .max(MOST_LIMITS, MOST_HINT);
 
 /** `limit`: the short form, a map, a list of both (all have to pass), or false for none. */
 export const limitOption = z
@@ -131,7 +135,14 @@ const keyLimitObject = limitObject.omit({ tier: true, name: true, ipv6Prefix: tr
 /** `limits` of an API key: as `limit`, but always counted by the key and with fixed numbers. */
 export const keyLimitsOption = z
   .union(
-    [keyLimitText, keyLimitObject, z.array(z.union([keyLimitText, keyLimitObject])).min(1)],
+    [
+      keyLimitText,
+      keyLimitObject,
+      z
+        .array(z.union([keyLimitText, keyLimitObject]))
+        .min(1)
+        .max(MOST_LIMITS, MOST_HINT),
+    ],
     KEY_LIMITS_HINT,
   )
   .describe("The key's own limits, counted over all routes together, besides those of the routes");
