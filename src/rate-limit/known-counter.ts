@@ -2,6 +2,7 @@
 // the lease that it holds. Refusals that still hold are answered from here, and so is everything while the store is away.
 
 import type { Meter } from "./algorithms/meter.ts";
+import { BUCKET_FORM } from "./algorithms/registry.ts";
 import { type BoundLimit, freeAfter, outcomeOf } from "./bound-limit.ts";
 import type { Lease } from "./lease.ts";
 import type { Entry } from "./memory-store.ts";
@@ -70,10 +71,14 @@ export class KnownCounter implements Entry {
     return this.own.used(now);
   }
 
-  /** Counts what this process admitted. */
+  /**
+   * Counts what this process admitted. `allow` admits without end: what goes beyond the limit takes no more memory, and
+   * leaves no later than the limit does.
+   */
   admit(units: number, now: number): void {
-    this.own.used(now);
-    this.own.add(now, units, this.limit.measure.grain);
+    const { cap, grain, form } = this.limit.measure;
+    if (this.own.used(now) < cap) this.own.add(now, units, grain);
+    else if (form[0] !== BUCKET_FORM) this.own.add(now, units, Number.POSITIVE_INFINITY);
   }
 
   /** Notes that `used` units counted over all instances when the store answered at `now`. */
