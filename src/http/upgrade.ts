@@ -1,7 +1,7 @@
 // WebSocket handshakes. The same decision as for any request, before a byte reaches the upstream; refusals are ordinary
 // HTTP answers, since no tunnel exists yet.
 
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Denial, deny } from "../core/denial.ts";
 import type { Arrival } from "../pipeline/arrival.ts";
@@ -11,10 +11,11 @@ import { requestFields } from "../upstream/request-fields.ts";
 import { GOING_AWAY, POLICY_VIOLATION, type Tunnel } from "../upstream/tunnel.ts";
 import { arrivalOf, hold } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
+import { laterCosts } from "./later-costs.ts";
 import { ownFields } from "./own-fields.ts";
 import { writeToSocket } from "./parser-error.ts";
 import { renderRefusal } from "./refusal.ts";
-import { portOf, upstreamPath } from "./route-plan.ts";
+import { portOf, type RoutePlan, upstreamPath } from "./route-plan.ts";
 
 // setTimeout can't hold more; a credential that lives longer is looked at again then.
 const LONGEST_TIMER_MS = 2_147_483_647;
@@ -94,6 +95,7 @@ class Handshake {
         fields: requestFields(plan.request, request, principal, portOf(request)),
       },
       {
+        onHead: (headers) => this.#onHead(headers, decision, plan),
         onOpen: (tunnel) => this.#onOpen(tunnel, decision),
         onAnswer: (status) => this.#log(status, undefined, undefined),
         onFailure: (failure) => {
@@ -106,6 +108,16 @@ class Handshake {
       this.#state.logDefect(error, request.id);
       socket.destroy();
     });
+  }
+
+  /** Counts what the upstream tells of the cost, and puts the gateway's own fields in the place of the upstream's. */
+  #onHead(headers: IncomingHttpHeaders, decision: Forward, { upstream, replaced }: RoutePlan): void {
+    const { request, route, limit } = decision;
+    const charge = laterCosts(decision, (field) => this.#state.costInvalid(upstream.name, field, request.id));
+    charge?.({ fields: Object.entries(headers).flatMap(([name, value]) => [name, String(value)]) });
+    for (const name of replaced) delete headers[name];
+    const own = ownFields(this.#state, request, route, limit);
+    for (let index = 0; index < own.length; index += 2) headers[own[index] ?? ""] = own[index + 1];
   }
 
   #onOpen(tunnel: Tunnel, decision: Forward): void {

@@ -2,7 +2,7 @@
 // path filter sees nothing but canonical paths, and the header section it sends is the one built here.
 
 import { createHash } from "node:crypto";
-import type { ClientRequest, IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Plugin, RequestHandler } from "http-proxy-middleware";
 import { failureOf, type UpstreamFailure } from "./failure-map.ts";
@@ -21,6 +21,8 @@ export interface UpgradeRequest {
 }
 
 export interface UpgradeEvents {
+  /** The upstream answered; the client is sent these headers as they are when this has returned. */
+  readonly onHead: (headers: IncomingHttpHeaders) => void;
   readonly onOpen: (tunnel: Tunnel) => void;
   /** The upstream answered without switching protocols; the answer was relayed and both sides end. */
   readonly onAnswer: (status: number) => void;
@@ -92,11 +94,13 @@ export class UpgradeTransport {
         return;
       }
       pending.settled = true;
+      pending.events.onHead(answer.headers);
       pending.events.onOpen(new Tunnel(socket, upstreamSocket));
     });
     proxyRequest.on("response", (answer: IncomingMessage) => {
       if (pending.settled) return;
       pending.settled = true;
+      pending.events.onHead(answer.headers);
       pending.events.onAnswer(answer.statusCode ?? 502);
       // Without a tunnel the client has nothing more to say on this socket: what it sends is never read.
       answer.once("close", () => {
