@@ -30,6 +30,12 @@ export class KnownCounters {
     counter.untold += units;
   }
 
+  /** Counts and notes units that nobody asked about before they were used up, without the store. */
+  chargeAlone(limit: BoundLimit, counter: KnownCounter, units: number, now: number, instances: number): void {
+    counter.admit(units * portionOf(limit, instances), now);
+    this.owe(counter, units);
+  }
+
   /** Notes that the store was told of `units`. */
   told(counter: KnownCounter, units: number): void {
     counter.untold -= units;
@@ -129,9 +135,8 @@ export class KnownCounters {
         global: false,
       };
     }
-    // A bucket drains at the whole rate, so a part of it is had by taking more out at a time.
     const drains = policy.algorithm === "tokenBucket";
-    const charge = drains ? Math.min(policy.cost * instances, measure.cap) : policy.cost;
+    const charge = Math.min(policy.cost * portionOf(limit, instances), measure.cap);
     const share = drains ? measure.cap : Math.max(policy.cost, Math.floor(measure.cap / instances));
     const left = counter.roomAfterLoss(limit, lostAt, now);
     if (left >= measure.cap)
@@ -147,6 +152,11 @@ export class KnownCounters {
     counter.admit(charge, now);
     this.owe(counter, limit.policy.cost);
   }
+}
+
+/** A bucket drains at the whole rate, so a part of it is had by taking more out at a time. */
+function portionOf({ policy }: BoundLimit, instances: number): number {
+  return policy.algorithm === "tokenBucket" && policy.onStoreFailure === "local" ? instances : 1;
 }
 
 interface Share {

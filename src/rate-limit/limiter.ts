@@ -203,9 +203,11 @@ export class Limiter {
     const counted = (used: number | undefined): void => {
       const now = this.#now();
       const counter = shared.known.get(limit, key, now);
-      counter.admit(units, now);
-      if (used === undefined) shared.known.owe(counter, units);
-      else counter.saw(used, now);
+      if (used === undefined) shared.known.chargeAlone(limit, counter, units, now, this.#instances());
+      else {
+        counter.admit(units, now);
+        counter.saw(used, now);
+      }
     };
     if (shared.calls.available) void shared.exact.charge(limit, key, units).then(counted);
     else counted(undefined);

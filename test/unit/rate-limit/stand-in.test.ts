@@ -103,6 +103,23 @@ describe("after a loss", () => {
     expect(await passes(policies, 100)).toBe(10);
   });
 
+  test.each([
+    ["slidingWindow", 60],
+    ["tokenBucket", 246],
+  ] as const)("by %s what the upstream tells of a cost is taken from the share, too", async (algorithm, closed) => {
+    const { store, clock, take, passes } = setup(10);
+    store.available = false;
+    const policies = [{ ...base, algorithm, costFrom: "x-cost" }];
+    const result = await take(policies);
+    if (result.kind === "unavailable") throw new Error("the limit is counted here");
+    for (const later of result.later ?? []) later.charge(50);
+    // It is 50 of the 10 units that are had in a minute; a bucket has room again when what it holds has drained below its burst.
+    clock.now += (closed - 1) * 1_000;
+    expect(await passes(policies, 10)).toBe(0);
+    clock.now += 1_000;
+    expect(await passes(policies, 10)).toBeGreaterThan(0);
+  });
+
   test("what was told at the comeback counts in the next loss, though nobody has asked since", async () => {
     const { store, passes, flap } = setup(2);
     store.used = 39;
