@@ -73,7 +73,7 @@ export function knownBytes(counting: Counting, keys: number): number {
     counter.note(limit, { used: ++used % counting.limit, reset: limit.measure.lasts, retry: 0 }, at, at);
     if (limit.leased && counter.lease === undefined) {
       counter.lease = new Lease(`AAAAAAAA.${used.toString(36)}`, at);
-      counter.lease.extend(1, 1, at, limit.leaseMicros);
+      counter.lease.extend(1, 1, limit.measure.cap, at, limit.leaseMicros);
     }
   });
 }

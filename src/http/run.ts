@@ -9,12 +9,11 @@ import { preflightFields } from "../pipeline/cors.ts";
 import { decide } from "../pipeline/decide.ts";
 import type { Decision, Forward, Preflight, Refuse } from "../pipeline/decision.ts";
 import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
-import type { ResponseHead } from "../upstream/http1/response-head.ts";
 import { RequestBody } from "../upstream/request-body.ts";
 import { isLoop, requestFields } from "../upstream/request-fields.ts";
-import { costIn } from "../upstream/response-cost.ts";
 import { arrivalOf, closeAfterAnswer, hold, lingerAtClose, readRest, release } from "./connection.ts";
 import type { EdgeState, InFlight } from "./edge-state.ts";
+import { laterCosts } from "./later-costs.ts";
 import { ownFields } from "./own-fields.ts";
 import { renderRefusal } from "./refusal.ts";
 import { portOf, type RoutePlan, upstreamPath } from "./route-plan.ts";
@@ -288,22 +287,6 @@ export class Run implements InFlight {
 function announcedLength({ fields }: GatewayRequest): number | undefined {
   const length = fields.first("content-length");
   return length === undefined ? undefined : Number(length);
-}
-
-/** Charges what the upstream says that the request cost, when its head is there; undefined when nothing waits for it. */
-export function laterCosts(
-  { limit }: Forward,
-  onInvalid: (field: string) => void,
-): ((head: Pick<ResponseHead, "fields">) => void) | undefined {
-  const later = limit?.kind === "admitted" ? limit.later : undefined;
-  if (later === undefined) return undefined;
-  return (head) => {
-    for (const { field, charge } of later) {
-      const units = costIn(head, field);
-      if (units === "invalid") onInvalid(field);
-      else if (units !== undefined) charge(units);
-    }
-  };
 }
 
 const NO_FIELDS: readonly string[] = [];

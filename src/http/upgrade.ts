@@ -11,11 +11,11 @@ import { requestFields } from "../upstream/request-fields.ts";
 import { GOING_AWAY, POLICY_VIOLATION, type Tunnel } from "../upstream/tunnel.ts";
 import { arrivalOf, hold } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
+import { laterCosts } from "./later-costs.ts";
 import { ownFields } from "./own-fields.ts";
 import { writeToSocket } from "./parser-error.ts";
 import { renderRefusal } from "./refusal.ts";
 import { portOf, upstreamPath } from "./route-plan.ts";
-import { laterCosts } from "./run.ts";
 
 // setTimeout can't hold more; a credential that lives longer is looked at again then.
 const LONGEST_TIMER_MS = 2_147_483_647;

@@ -24,13 +24,24 @@ function constantParts(policy: LimitPolicy): ConstantParts {
   const known = constants.get(policy);
   if (known !== undefined) return known;
   const name = quoted(policy.name);
+  const { quota, windowMs } = quotaOf(policy);
   const made = {
-    limit: String(policy.limit),
-    policyItem: `${name};q=${policy.limit};w=${Math.ceil(policy.windowMs / 1_000)}`,
+    limit: String(quota),
+    policyItem: `${name};q=${quota};w=${Math.ceil(windowMs / 1_000)}`,
     stateStart: `${name};r=`,
   };
   constants.set(policy, made);
   return made;
+}
+
+/** What can be left at most, and the time in which all of it comes back: of a bucket its burst, so that `r` never exceeds `q`. */
+function quotaOf({ algorithm, limit, windowMs, burst = limit }: LimitPolicy): {
+  readonly quota: number;
+  readonly windowMs: number;
+} {
+  return algorithm === "tokenBucket" && limit > 0
+    ? { quota: burst, windowMs: (burst * windowMs) / limit }
+    : { quota: limit, windowMs };
 }
 
 /** Seconds until there is more: of a refused limit the wait itself, so that Retry-After never points before it. */

@@ -142,15 +142,17 @@ export class Inspector {
     const raw = who.startsWith(`${this.#inspected.prefix}:`);
     const names = raw ? undefined : this.#names(who);
     if (!raw && names === undefined) return undefined;
+    // Tiers share a counter. Which one is the caller's isn't known here: by the widest nothing that was used is left out.
+    const add = (limit: BoundLimit, key: string): void => {
+      const known = found.get(key);
+      if (known === undefined || known.limit.measure.cap < limit.measure.cap) found.set(key, { limit, key });
+    };
     for (const limit of this.#inspected.limits()) {
       if (raw) {
-        if (who.startsWith(`${limit.counters}{`) && who.endsWith("}")) found.set(who, { limit, key: who });
+        if (who.startsWith(`${limit.counters}{`) && who.endsWith("}")) add(limit, who);
         continue;
       }
-      for (const name of names?.(limit) ?? []) {
-        const key = counterKey(limit.counters, name);
-        if (!found.has(key)) found.set(key, { limit, key });
-      }
+      for (const name of names?.(limit) ?? []) add(limit, counterKey(limit.counters, name));
     }
     return [...found.values()];
   }

@@ -2,6 +2,7 @@
 // the lease that it holds. Refusals that still hold are answered from here, and so is everything while the store is away.
 
 import type { Meter } from "./algorithms/meter.ts";
+import { BUCKET_FORM } from "./algorithms/registry.ts";
 import { type BoundLimit, freeAfter, outcomeOf } from "./bound-limit.ts";
 import type { Lease } from "./lease.ts";
 import type { Entry } from "./memory-store.ts";
@@ -34,7 +35,8 @@ interface Refusal {
 
 /** Times are steady microseconds. */
 export class KnownCounter implements Entry {
-  readonly limit: BoundLimit;
+  /** Of the limits that are counted here, those of several tiers, the one that admits most. */
+  limit: BoundLimit;
   /** What this process admitted itself. */
   readonly own: Meter;
   /** Units that counted over all instances when the store answered last, leases included. */
@@ -69,10 +71,20 @@ export class KnownCounter implements Entry {
     return this.own.used(now);
   }
 
-  /** Counts what this process admitted. */
+  /**
+   * Counts what this process admitted. `allow` admits without end: what goes beyond the limit takes no more memory, and
+   * leaves no later than the limit does.
+   */
   admit(units: number, now: number): void {
-    this.own.used(now);
-    this.own.add(now, units, this.limit.measure.grain);
+    const { cap, grain, form } = this.limit.measure;
+    if (this.own.used(now) < cap) this.own.add(now, units, grain);
+    else if (form[0] !== BUCKET_FORM) this.own.add(now, units, Number.POSITIVE_INFINITY);
+  }
+
+  /** Notes that `used` units counted over all instances when the store answered at `now`. */
+  saw(used: number, now: number): void {
+    this.seen = used;
+    this.seenAt = now;
   }
 
   /** Notes an answer that was asked for at `since` and came at `now`; the state of the limit that it tells. */
@@ -84,8 +96,7 @@ export class KnownCounter implements Entry {
   ): LimitOutcome {
     const { used, reset, retry } = answer;
     const remaining = measure.cap - used;
-    this.seen = used;
-    this.seenAt = now;
+    this.saw(used, now);
     if (retry > 0) {
       const longest = leased ? LONGEST_LEASED_REFUSAL_MICROS : LONGEST_REFUSAL_MICROS;
       // The server measured its wait after `since` and before `now`.
@@ -111,9 +122,8 @@ export class KnownCounter implements Entry {
     return outcomeOf(policy, known.remaining, known.freeAt - now, known.opensAt - now, false);
   }
 
-  /** Units over all instances that are left, as far as is known, when the store was lost at `lostAt`. */
-  roomAfterLoss(lostAt: number, now: number): number {
-    const { cap, lasts } = this.limit.measure;
+  /** Units over all instances that are left of a limit, as far as is known, when the store was lost at `lostAt`. */
+  roomAfterLoss({ measure: { cap, lasts } }: BoundLimit, lostAt: number, now: number): number {
     // Whatever was admitted before the loss has been forgotten by now, or was never heard of.
     if (lostAt + lasts <= now || this.seenUntil <= lostAt) return cap;
     return Math.max(0, cap - this.seen);

@@ -30,6 +30,12 @@ export class KnownCounters {
     counter.untold += units;
   }
 
+  /** Counts and notes units that nobody asked about before they were used up, without the store. */
+  chargeAlone(limit: BoundLimit, counter: KnownCounter, units: number, now: number, instances: number): void {
+    counter.admit(units * portionOf(limit, instances), now);
+    this.owe(counter, units);
+  }
+
   /** Notes that the store was told of `units`. */
   told(counter: KnownCounter, units: number): void {
     counter.untold -= units;
@@ -46,7 +52,10 @@ export class KnownCounters {
 
   /** The counter of `key`, made when it isn't known yet. */
   get(limit: BoundLimit, key: string, now: number): KnownCounter {
-    return this.#store.find(key) ?? this.#store.add(key, new KnownCounter(limit), now);
+    const known = this.#store.find(key);
+    if (known === undefined) return this.#store.add(key, new KnownCounter(limit), now);
+    if (known.limit.measure.cap < limit.measure.cap) known.limit = limit;
+    return known;
   }
 
   forget(key: string): boolean {
@@ -115,6 +124,8 @@ export class KnownCounters {
     const { policy, measure } = limit;
     const counter = this.get(limit, key, now);
     const used = counter.own.used(now);
+    // Nothing has to be counted to know that a limit of nothing has no room.
+    if (policy.cost > measure.cap) return { counter, room: 0, charge: policy.cost, bound: 0, global: false };
     if (policy.onStoreFailure !== "local") {
       return {
         counter,
@@ -124,11 +135,10 @@ export class KnownCounters {
         global: false,
       };
     }
-    // A bucket drains at the whole rate, so a part of it is had by taking more out at a time.
     const drains = policy.algorithm === "tokenBucket";
-    const charge = drains ? Math.min(policy.cost * instances, measure.cap) : policy.cost;
+    const charge = Math.min(policy.cost * portionOf(limit, instances), measure.cap);
     const share = drains ? measure.cap : Math.max(policy.cost, Math.floor(measure.cap / instances));
-    const left = counter.roomAfterLoss(lostAt, now);
+    const left = counter.roomAfterLoss(limit, lostAt, now);
     if (left >= measure.cap)
       return { counter, room: share - used, charge, bound: share - used, global: false };
     const withheld = instances > 1 ? Math.ceil(measure.cap / WITHHELD) : 0;
@@ -144,6 +154,11 @@ export class KnownCounters {
   }
 }
 
+/** A bucket drains at the whole rate, so a part of it is had by taking more out at a time. */
+function portionOf({ policy }: BoundLimit, instances: number): number {
+  return policy.algorithm === "tokenBucket" && policy.onStoreFailure === "local" ? instances : 1;
+}
+
 interface Share {
   readonly counter: KnownCounter;
   /** Units that this process may still admit. */
@@ -157,7 +172,7 @@ interface Share {
 }
 
 function degradedOutcome(
-  { policy }: BoundLimit,
+  { policy, measure }: BoundLimit,
   { counter, room, charge, bound, global }: Share,
   admitted: boolean,
   now: number,
@@ -169,6 +184,7 @@ function degradedOutcome(
   );
   const reset = counter.own.untilFree(now);
   if (charge <= room) return outcomeOf(policy, remaining, reset, 0, true);
+  if (charge > measure.cap) return outcomeOf(policy, 0, reset, measure.lasts, true);
   const retry = global
     ? counter.untilKnownFree(lostAt, now)
     : counter.own.untilFits(now, charge, Math.max(charge, counter.own.used(now) + room));

@@ -15,8 +15,8 @@ export class Lease {
   owed = 0;
   /** From here on nothing may be spent; 0 for a lease that holds nothing. */
   endsAt = 0;
-  /** Units that others have not taken, by the last answer; this lease's own are not among them. */
-  free = 0;
+  /** Units that counted over all instances by the last answer, with all that was lent. */
+  counted = 0;
   /** A call that asks for the next slice is under way. */
   asking = false;
   /** Calls about this lease that are under way. */
@@ -24,6 +24,8 @@ export class Lease {
   /** When to renew or give back. */
   dueAt = 0;
   #lowWater = 0;
+  // The most that a limit under which it was lent admits.
+  #cap = 0;
   // How often the store was told.
   #settled = 0;
   // Use since a moment not long ago, from which the size of the next slice follows.
@@ -47,9 +49,12 @@ export class Lease {
     return this.calls > 0 && this.endsAt > 0 && this.isOver(now);
   }
 
-  /** Whether `cost` units can be spent at `now`. */
-  covers(cost: number, now: number): boolean {
-    return this.budget >= cost && now < this.endsAt;
+  /**
+   * Whether `cost` units can be spent at `now` under a limit of `cap`. What was lent under a wider one, of another tier,
+   * may lie beyond all that this one admits.
+   */
+  covers(cost: number, cap: number, now: number): boolean {
+    return this.budget >= cost && now < this.endsAt && cap >= this.#cap;
   }
 
   /** Spends `cost` units; by what is returned they can be taken back. */
@@ -117,13 +122,15 @@ export class Lease {
   /** Ends a lease that is over; what is left is to be given back. */
   end(): number {
     this.endsAt = 0;
+    this.#cap = 0;
     return this.giveBack();
   }
 
-  /** Adds what the store granted when it was asked at `since`; `free` is what it has left. */
-  extend(granted: number, free: number, since: number, micros: number): void {
+  /** Adds what the store granted under a limit of `cap` when it was asked at `since`; `counted` is what counts there. */
+  extend(granted: number, counted: number, cap: number, since: number, micros: number): void {
+    this.#cap = Math.max(this.#cap, cap);
     this.budget += granted;
-    this.free = free;
+    this.counted = counted;
     // Counted from before the question, so that it ends here before it does there.
     this.endsAt = since + micros;
     this.dueAt = since + micros / 2;

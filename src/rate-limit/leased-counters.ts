@@ -64,14 +64,15 @@ export class LeasedCounters {
     const [key] = keys;
     if (list.length === 1 && limit !== undefined && key !== undefined) {
       const counter = this.#known.find(key);
-      if (counter?.lease?.covers(limit.policy.cost, now) === true) {
+      if (counter?.lease?.covers(limit.policy.cost, limit.measure.cap, now) === true) {
         return resultOf(list, [this.#spendOne(limit, key, counter, counter.lease, now)]);
       }
     }
     let covered = true;
     for (let index = 0; index < list.length && covered; index++) {
+      const { policy, measure } = list[index] as BoundLimit;
       const lease = this.#known.find(keys[index] as string)?.lease;
-      covered = lease?.covers((list[index] as BoundLimit).policy.cost, now) === true;
+      covered = lease?.covers(policy.cost, measure.cap, now) === true;
     }
     if (covered) return this.#spend(list, keys, now);
     if (!this.#calls.available) {
@@ -141,8 +142,9 @@ export class LeasedCounters {
     // What the leases at hand cover is kept for this request until the store has answered for the others.
     const covered: (Held & { readonly settled: number })[] = [];
     for (const [index, held] of all.entries()) {
-      if (held.lease.covers(held.limit.policy.cost, now)) {
-        covered.push({ ...held, settled: held.lease.spend(held.limit.policy.cost) });
+      const { policy, measure } = held.limit;
+      if (held.lease.covers(policy.cost, measure.cap, now)) {
+        covered.push({ ...held, settled: held.lease.spend(policy.cost) });
       } else {
         const place = this.#calls.placeOf(held.key);
         lacking.set(place, [...(lacking.get(place) ?? []), index]);
@@ -258,7 +260,7 @@ export class LeasedCounters {
       }
       // An answer about a lease that was given up meanwhile brings nothing to spend.
       if (counter.lease === lease) {
-        lease.extend(numbers[from + 3] as number, limit.measure.cap - answer.used, since, limit.leaseMicros);
+        lease.extend(numbers[from + 3] as number, answer.used, limit.measure.cap, since, limit.leaseMicros);
         if (lease.budget > 0) this.#schedule(held);
         this.#takeBack(held);
       }
@@ -340,6 +342,6 @@ export class LeasedCounters {
 
 /** The state of a limit from which a lease was spent. */
 function spentOutcome(limit: BoundLimit, lease: Lease): LimitOutcome {
-  const remaining = lease.free + lease.budget;
-  return outcomeOf(limit.policy, remaining, freeAfter(limit, limit.measure.cap - remaining), 0, false);
+  const used = lease.counted - lease.budget;
+  return outcomeOf(limit.policy, limit.measure.cap - used, freeAfter(limit, used), 0, false);
 }

@@ -193,18 +193,24 @@ export class Limiter {
     for (const bound of this.#ofKeys.values()) for (const list of bound.values()) yield* list;
   }
 
-  /** Counts `units` whether or not there is room; how many count then. */
-  #charge(limit: BoundLimit, key: string, units: number): Awaitable<number> {
+  /** Counts `units` whether or not there is room. */
+  #charge(limit: BoundLimit, key: string, units: number): void {
     const shared = this.#shared;
-    if (shared === undefined) return this.#local.charge(limit, key, units, this.#now());
-    const alone = (): number => {
-      const counter = shared.known.get(limit, key, this.#now());
-      counter.admit(units, this.#now());
-      shared.known.owe(counter, units);
-      return counter.own.used(this.#now());
+    if (shared === undefined) {
+      this.#local.charge(limit, key, units, this.#now());
+      return;
+    }
+    const counted = (used: number | undefined): void => {
+      const now = this.#now();
+      const counter = shared.known.get(limit, key, now);
+      if (used === undefined) shared.known.chargeAlone(limit, counter, units, now, this.#instances());
+      else {
+        counter.admit(units, now);
+        counter.saw(used, now);
+      }
     };
-    if (!shared.calls.available) return alone();
-    return shared.exact.charge(limit, key, units).then((used) => used ?? alone());
+    if (shared.calls.available) void shared.exact.charge(limit, key, units).then(counted);
+    else counted(undefined);
   }
 
   #withLater(result: LimitResult, { list }: BoundLimits, keys: readonly string[]): LimitResult {
@@ -214,7 +220,7 @@ export class Limiter {
       if (costFrom === undefined) return [];
       const charge = (units: number): void => {
         const more = Math.min(units, limit.measure.cap) - cost;
-        if (more > 0) void this.#charge(limit, keys[index] as string, more);
+        if (more > 0) this.#charge(limit, keys[index] as string, more);
       };
       return [{ field: costFrom, charge }];
     });
@@ -231,6 +237,7 @@ export class Limiter {
       const units = Math.min(untold, counter.limit.measure.cap);
       void exact.charge(list[index] as BoundLimit, key, units).then((used) => {
         if (used === undefined) known.owe(counter, untold);
+        else counter.saw(used, this.#now());
       });
     }
   }

@@ -37,13 +37,12 @@ export class LocalCounters {
     return resultOf(limits, outcomes);
   }
 
-  /** Counts `units` whether or not there is room; how many there are then. */
-  charge(limit: BoundLimit, key: string, units: number, now: number): number {
+  /** Counts `units` whether or not there is room. */
+  charge(limit: BoundLimit, key: string, units: number, now: number): void {
     this.#store.tidy(now);
     const meter = this.#store.find(key) ?? this.#store.add(key, limit.measure.create(), now);
     meter.used(now);
     meter.add(now, units, limit.measure.grain);
-    return meter.used(now);
   }
 
   /** The state of one counter, if this process has it. */

@@ -106,10 +106,11 @@ const limitText = z
   .describe(
     "RATE [per user|key|ip|org|route|header:NAME|claim:NAME] [burst N] [cost N], or tier [per …] [cost N]",
   );
+const MOST_HINT = `expected at most ${MOST_LIMITS} limits`;
 const limitList = z
   .array(z.union([limitText, limitObject], "expected a limit such as `100/min per user`, or a map"))
   .min(1)
-  .max(MOST_LIMITS);
+  .max(MOST_LIMITS, MOST_HINT);
 
 /** `limit`: the short form, a map, a list of both (all have to pass), or false for none. */
 export const limitOption = z
@@ -143,7 +144,7 @@ export const keyLimitsOption = z
       z
         .array(z.union([keyLimitText, keyLimitObject]))
         .min(1)
-        .max(MOST_LIMITS),
+        .max(MOST_LIMITS, MOST_HINT),
     ],
     KEY_LIMITS_HINT,
   )

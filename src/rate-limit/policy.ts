@@ -87,12 +87,21 @@ export function isKeyed(limit: RouteLimit): limit is KeyedLimits {
 
 /**
  * What a refused caller is charged: the limits that need no principal, or else all of them at cost 0, so that their state
- * is told. Limits of keys concern only those who were let in.
+ * is told. Limits of keys concern only those who were let in. A tier that admits nothing charges nothing: it would answer
+ * for good that the caller has to wait, and never what is wrong with his credentials.
  */
 export function refusalLimits(limits: readonly RouteLimit[]): readonly RouteLimit[] {
   const own = limits.filter((limit): limit is LimitPolicy | TieredLimit => !isKeyed(limit));
   const byAddress = own.filter(({ subject }) => subject.by === "ip" || subject.by === "route");
-  return byAddress.length > 0 ? byAddress : own.map((limit) => ({ ...limit, cost: 0, looked: true }));
+  return byAddress.length > 0
+    ? byAddress.map(withoutClosedTiers)
+    : own.map((limit) => ({ ...limit, cost: 0, looked: true }));
+}
+
+function withoutClosedTiers(limit: FileLimit): FileLimit {
+  if (!isTiered(limit)) return limit;
+  const tiers = [...limit.tiers].map(([tier, rate]) => [tier, rate?.limit === 0 ? undefined : rate] as const);
+  return { ...limit, tiers: new Map(tiers) };
 }
 
 /** Tier of callers without a credential, and of everybody whose own tier and `USER_TIER` have no numbers. */

@@ -18,6 +18,7 @@ export interface Comeback {
   barrier(phase: number): Promise<void>;
 }
 
+// Most statements in one call, and in all calls at one time: a call of one place may hold but a few.
 const LARGEST_CALL = 100;
 // Counters that are looked at before requests have their turn again.
 const LONGEST_WALK = 5_000;
@@ -26,7 +27,8 @@ const LONGEST_WALK = 5_000;
 interface Statement {
   readonly keys: readonly string[];
   readonly args: readonly string[];
-  readonly told: () => void;
+  /** Takes how many units counted then. */
+  readonly told: (used: number) => void;
 }
 
 /**
@@ -39,7 +41,7 @@ export async function tellStore(known: KnownCounters, comeback: Comeback, now: (
     await tell(known, comeback, (key, counter) => seenStatement(key, counter, now()));
     await comeback.barrier(1);
   }
-  const untold = (key: string, counter: KnownCounter) => untoldStatement(known, key, counter);
+  const untold = (key: string, counter: KnownCounter) => untoldStatement(known, key, counter, now);
   await tell(known, comeback, untold);
   await comeback.barrier(2);
   // What was admitted while the others were waited for.
@@ -67,12 +69,27 @@ async function tell(
       if (list === undefined) places.set(place, [statement]);
       else list.push(statement);
     }
-    for (const list of places.values()) {
-      for (let from = 0; from < list.length; from += LARGEST_CALL) {
-        await send(comeback, list.slice(from, from + LARGEST_CALL));
+    await sendAll(comeback, places.values());
+  }
+}
+
+/** Sends what each place is told, as much at a time as one call could hold. */
+async function sendAll(comeback: Comeback, lists: Iterable<readonly Statement[]>): Promise<void> {
+  let sending: Promise<void>[] = [];
+  let size = 0;
+  for (const list of lists) {
+    for (let from = 0; from < list.length; from += LARGEST_CALL) {
+      const part = list.slice(from, from + LARGEST_CALL);
+      if (size + part.length > LARGEST_CALL) {
+        await Promise.all(sending);
+        sending = [];
+        size = 0;
       }
+      sending.push(send(comeback, part));
+      size += part.length;
     }
   }
+  await Promise.all(sending);
 }
 
 async function send(comeback: Comeback, statements: readonly Statement[]): Promise<void> {
@@ -82,16 +99,18 @@ async function send(comeback: Comeback, statements: readonly Statement[]): Promi
     statements.flatMap((statement) => statement.args),
   );
   const length = 1 + statements.length * (1 + ANSWER_LENGTH);
-  if (reply === undefined || wholeNumbers(reply, length) === undefined)
-    throw new Error("the store was lost again");
-  for (const statement of statements) statement.told();
+  const numbers = reply && wholeNumbers(reply, length);
+  if (numbers === undefined) throw new Error("the store was lost again");
+  for (const [index, { told }] of statements.entries()) {
+    told(numbers[2 + index * (1 + ANSWER_LENGTH)] as number);
+  }
 }
 
 function statement(
   mode: number,
   { limit, key, units }: { readonly limit: BoundLimit; readonly key: string; readonly units: number },
   more: readonly string[],
-  told: () => void,
+  told: Statement["told"],
 ): Statement {
   return { keys: scriptKeys(limit, key), args: [String(mode + 1), ...argsAt(limit, units), ...more], told };
 }
@@ -106,10 +125,18 @@ function seenStatement(key: string, counter: KnownCounter, now: number): Stateme
   return statement(MODE.floor, { limit, key, units: seen }, [age, lastUse].map(String), () => undefined);
 }
 
-function untoldStatement(known: KnownCounters, key: string, counter: KnownCounter): Statement | undefined {
+function untoldStatement(
+  known: KnownCounters,
+  key: string,
+  counter: KnownCounter,
+  now: () => number,
+): Statement | undefined {
   const { limit, untold } = counter;
   if (untold === 0) return undefined;
   // More than the whole limit closes it no further.
   const units = Math.min(untold, limit.measure.cap);
-  return statement(MODE.charge, { limit, key, units }, [], () => known.told(counter, untold));
+  return statement(MODE.charge, { limit, key, units }, [], (used) => {
+    known.told(counter, untold);
+    counter.saw(used, now());
+  });
 }

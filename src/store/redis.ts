@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { Emit } from "../core/events.ts";
 import { FailureCounts, reasonOf, StoreFailure } from "./failure.ts";
 import { type Link, type LinkEvents, type Script, scriptOf } from "./link.ts";
+import { whileItProgresses } from "./patience.ts";
 import { parseRedisUrl, type RedisAccess, type RedisServers } from "./redis-address.ts";
 import { RedisCluster } from "./redis-cluster.ts";
 import { RedisConnection } from "./redis-connection.ts";
@@ -15,8 +16,9 @@ const PRESENCE_LASTS_MS = 15_000;
 const BARRIER_POLL_MS = 50;
 const BARRIER_WAITS_MS = 1_000;
 const BARRIER_LASTS_MS = 60_000;
-// A recovery that takes longer is given up and tried again.
-const RECOVERY_WITHIN_MS = 10_000;
+// A recovery to which nothing is answered for so long is given up and tried again. One that is answered has its time:
+// begun anew it would have as much to tell.
+const RECOVERY_STALLS_MS = 10_000;
 
 // One member per instance, scored with the server's time; the answer is how many there are. As a script that writes
 // it meets whatever a decision would meet: no memory, a read-only replica, a forbidden command.
@@ -323,19 +325,23 @@ export class RedisStore {
     };
     const { atMs, instances } = this.#loss ?? { atMs: performance.now(), instances: 1 };
     const identity = await this.#readIdentity();
-    const recovery: Recovery = {
+    const recovery = (progress: () => void): Recovery => ({
       lostForMs: performance.now() - atMs,
       sameServer: identity !== undefined && identity === this.#identity,
       script: (text) => {
         const prepared = scriptOf(text);
         // One that outlives its recovery does nothing any more.
-        const run: ScriptRun["run"] = async (keys, args) =>
-          this.#troubles === troubles ? this.#run(prepared, keys, args) : undefined;
+        const run: ScriptRun["run"] = async (keys, args) => {
+          const reply = this.#troubles === troubles ? await this.#run(prepared, keys, args) : undefined;
+          if (reply !== undefined) progress();
+          return reply;
+        };
         return { ...this.#slots(), run };
       },
       barrier: (phase) => this.#barrier(phase, { atMs, instances }, current),
-    };
-    await inTime(this.#runHooks(recovery, current), RECOVERY_WITHIN_MS).catch((error: unknown) => {
+    });
+    const hooks = (progress: () => void) => this.#runHooks(recovery(progress), current);
+    await whileItProgresses(hooks, RECOVERY_STALLS_MS).catch((error: unknown) => {
       // What still runs of it must not go on.
       this.#troubles++;
       throw error instanceof StoreFailure ? error : new StoreFailure("recovery_failed");
@@ -411,16 +417,4 @@ function linkTo(options: RedisStoreOptions, events: LinkEvents): Link {
 function answerOf(reply: Reply): unknown {
   if (reply.ok) return reply.value;
   throw new StoreFailure(reply.reason);
-}
-
-async function inTime(work: Promise<void>, withinMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new StoreFailure("recovery_late")), withinMs).unref();
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -397,3 +397,29 @@ describe("what leases cost", () => {
     expect(fleet.calls).toBeLessThan(50);
   });
 });
+
+describe("a counter of several tiers", () => {
+  test("lends a wider tier nothing that a narrower one may spend", async () => {
+    const { fleet, instance } = calm();
+    const wide = [leased(1_000, 10_000)];
+    const narrow = [leased(20, 10_000)];
+    const one = instance();
+    const kinds: string[] = [];
+    const take = (at: number, policies: readonly LimitPolicy[], count: number): void =>
+      fleet.at(at * MS, () => {
+        for (let turn = 0; turn < count; turn++) {
+          void one.take(policies).then(({ kind }) => kinds.push(kind));
+        }
+      });
+    for (let at = 0; at < 60; at += 2) take(at, wide, 2);
+    await fleet.run(70 * MS);
+    expect(kinds).toHaveLength(60);
+    expect(kinds).not.toContain("refused");
+    kinds.length = 0;
+    for (let at = 70; at < 100; at += 2) take(at, narrow, 1);
+    for (let at = 71; at < 100; at += 2) take(at, wide, 1);
+    await fleet.run(110 * MS);
+    expect(kinds.filter((kind) => kind === "refused")).toHaveLength(15);
+    expect(kinds.filter((kind) => kind === "admitted")).toHaveLength(15);
+  });
+});

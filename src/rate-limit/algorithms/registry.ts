@@ -49,11 +49,12 @@ function logMeasure({ limit, windowMs }: LimitPolicy, grain: number): Measure {
 }
 
 function bucketMeasure({ limit, windowMs, burst = limit }: LimitPolicy): Measure {
-  // A tier without any units has nothing that could drain; whatever it is, nothing is ever admitted to it.
+  // A tier without any units has nothing that could drain, and no burst: nothing is ever admitted to it.
+  const cap = limit === 0 ? 0 : burst;
   const drain = drainOf(Math.max(1, limit), windowMs * MICROS_PER_MS);
   return {
-    cap: burst,
-    lasts: Math.ceil((Math.max(1, burst) * drain.scale) / drain.drain),
+    cap,
+    lasts: Math.ceil((Math.max(1, cap) * drain.scale) / drain.drain),
     grain: 1,
     form: [BUCKET_FORM, drain.scale, drain.drain],
     create: () => new Bucket(drain),

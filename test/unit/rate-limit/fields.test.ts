@@ -97,6 +97,24 @@ describe("rate-limit fields", () => {
     expect(fields.RateLimit).toBe(`${written};r=99;t=60`);
   });
 
+  test.each([
+    ["more", 20, 1_000, 100, "100", "q=100;w=5"],
+    ["less", 100, 60_000, 10, "10", "q=10;w=6"],
+    ["as much", 100, 60_000, undefined, "100", "q=100;w=60"],
+  ])("a bucket that holds %s than its rate tells what it holds, and the time in which that comes back", (_how, limit, windowMs, burst, told, item) => {
+    const bucket: LimitPolicy = {
+      ...policy,
+      limit,
+      windowMs,
+      algorithm: "tokenBucket",
+      ...(burst && { burst }),
+    };
+    const fields = fieldsOf(result({ ...outcome, policy: bucket, remaining: (burst ?? limit) - 1 }));
+    expect(fields["RateLimit-Limit"]).toBe(told);
+    expect(Number(fields["RateLimit-Remaining"])).toBeLessThan(Number(told));
+    expect(fields["RateLimit-Policy"]).toBe(`"GET /modules";${item}`);
+  });
+
   test("a window under a second is one second: the parameter is a positive whole number", () => {
     const fields = fieldsOf(result({ ...outcome, policy: { ...policy, windowMs: 250 } }));
     expect(fields["RateLimit-Policy"]).toBe('"GET /modules";q=100;w=1');
