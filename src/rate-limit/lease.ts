@@ -13,6 +13,10 @@ export class Lease {
   spent = 0;
   /** Units that the store was told of and has to take back, once it is certain that it counted them. */
   owed = 0;
+  /** Store's time before which none of it was told, microseconds. */
+  owedSince = 0;
+  /** Store's time of its last answer about this lease, microseconds. */
+  answeredAt = 0;
   /** From here on nothing may be spent; 0 for a lease that holds nothing. */
   endsAt = 0;
   /** Units that counted over all instances by the last answer, with all that was lent. */
@@ -69,12 +73,15 @@ export class Lease {
    * Takes back what was spent for a request that another limit refused. What the store was told of meanwhile is owed: if
    * it were spent once more, the store would forget it as long after the first time.
    */
-  unspend(cost: number, settled: number): void {
+  unspend(cost: number, settled: number, knownAt: number): void {
     this.#used -= cost;
     if (settled === this.#settled) {
       this.budget += cost;
       this.spent -= cost;
-    } else this.owed += cost;
+    } else {
+      this.owedSince = this.owed === 0 ? knownAt : Math.min(this.owedSince, knownAt);
+      this.owed += cost;
+    }
   }
 
   /** Notes units that were counted in the store directly, for this process. */

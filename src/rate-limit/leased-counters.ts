@@ -32,6 +32,14 @@ interface Held {
   readonly lease: Lease;
 }
 
+/** What one place of the store answered. */
+interface Answer {
+  /** The store's time of the decision, microseconds. */
+  readonly decidedAt: number;
+  readonly admitted: boolean;
+  readonly outcomes: readonly LimitOutcome[];
+}
+
 interface Due {
   readonly held: Held;
   readonly at: number;
@@ -140,11 +148,12 @@ export class LeasedCounters {
     const all = list.map((limit, index) => this.#hold(limit, keys[index] as string, now));
     const lacking = new Map<number, number[]>();
     // What the leases at hand cover is kept for this request until the store has answered for the others.
-    const covered: (Held & { readonly settled: number })[] = [];
+    const covered: (Held & { readonly settled: number; readonly knownAt: number })[] = [];
     for (const [index, held] of all.entries()) {
       const { policy, measure } = held.limit;
       if (held.lease.covers(policy.cost, measure.cap, now)) {
-        covered.push({ ...held, settled: held.lease.spend(policy.cost) });
+        const knownAt = held.lease.answeredAt;
+        covered.push({ ...held, settled: held.lease.spend(policy.cost), knownAt });
       } else {
         const place = this.#calls.placeOf(held.key);
         lacking.set(place, [...(lacking.get(place) ?? []), index]);
@@ -157,11 +166,13 @@ export class LeasedCounters {
     const parts = await Promise.all(asked);
     if (parts.some(({ answer }) => answer?.admitted !== true)) {
       for (const held of covered) {
-        const { limit, lease, settled } = held;
-        lease.unspend(limit.policy.cost, settled);
+        const { limit, lease, settled, knownAt } = held;
+        lease.unspend(limit.policy.cost, settled, knownAt);
         this.#takeBack(held);
       }
-      for (const { helds, answer } of parts) if (answer?.admitted === true) this.#refund(helds);
+      for (const { helds, answer } of parts) {
+        if (answer?.admitted === true) this.#refund(helds, answer.decidedAt);
+      }
     }
     const outcomes = all.map(({ limit, lease }) => spentOutcome(limit, lease));
     for (const { indexes, answer } of parts) {
@@ -198,7 +209,7 @@ export class LeasedCounters {
     helds: readonly Held[],
     now: number,
     background: { readonly want: number; readonly back: number } | undefined,
-  ): Promise<{ readonly admitted: boolean; readonly outcomes: readonly LimitOutcome[] } | undefined> {
+  ): Promise<Answer | undefined> {
     const args = [String(MODE.lease + helds.length)];
     const part = String(2 * Math.max(1, this.#instances()));
     const starts: Held[] = [];
@@ -243,8 +254,9 @@ export class LeasedCounters {
     at: number,
     since: number,
     taking: boolean,
-  ): { readonly admitted: boolean; readonly outcomes: readonly LimitOutcome[] } {
+  ): Answer {
     const now = this.#now();
+    const decidedAt = numbers[0] as number;
     const admitted = numbers[at] === 1;
     const outcomes = helds.map((held, index) => {
       const { limit, counter, lease } = held;
@@ -260,6 +272,7 @@ export class LeasedCounters {
       }
       // An answer about a lease that was given up meanwhile brings nothing to spend.
       if (counter.lease === lease) {
+        lease.answeredAt = decidedAt;
         lease.extend(numbers[from + 3] as number, answer.used, limit.measure.cap, since, limit.leaseMicros);
         if (lease.budget > 0) this.#schedule(held);
         this.#takeBack(held);
@@ -267,26 +280,29 @@ export class LeasedCounters {
       if (taking && admitted) counter.admit(limit.policy.cost, now);
       return counter.note(limit, answer, since, now);
     });
-    return { admitted, outcomes };
+    return { decidedAt, admitted, outcomes };
   }
 
   /** Has the store take back what it was told of for a request that was refused: only when it has answered to that. */
   #takeBack(held: Held): void {
     const { counter, lease } = held;
-    const { owed } = lease;
+    const { owed, owedSince } = lease;
     if (owed === 0 || lease.calls > 0 || counter.lease !== lease) return;
     lease.owed = 0;
-    this.#refund([held], owed);
+    this.#refund([held], owedSince, owed);
   }
 
-  /** Takes back what a call counted for a request that another place refused: its cost, or `units`. */
-  #refund(helds: readonly Held[], units?: number): void {
+  /**
+   * Takes back what was counted for a request that another place refused: its cost, or `units`. It was counted at `since`
+   * by the store's clock, or later.
+   */
+  #refund(helds: readonly Held[], since: number, units?: number): void {
     this.#calls.ask(
       {
         keys: helds.flatMap(({ limit, key }) => scriptKeys(limit, key)),
         args: [
           String(MODE.refund + helds.length),
-          ...helds.flatMap(({ limit }) => argsAt(limit, units ?? limit.policy.cost)),
+          ...helds.flatMap(({ limit }) => [...argsAt(limit, units ?? limit.policy.cost), String(since)]),
         ],
         length: 1 + helds.length * ANSWER_LENGTH,
       },

@@ -16,7 +16,8 @@ export const ANSWER_LENGTH = 3;
  *
  * ARGV holds per decision its mode plus the number of its limits, and per limit: form plus flags, cap, two numbers of
  * the form, cost. Mode `lease` adds: lease id, units spent from it, units given back, units wanted, time it lasts, and
- * the part of what is free that one instance may take. Mode `floor` adds the age of what is claimed, and the age of the
+ * the part of what is free that one instance may take. Mode `refund` adds the server's time at which the units were
+ * counted, or one before. Mode `floor` adds the age of what is claimed, and the age of the
  * last use that may be a part of it. KEYS holds one counter per limit, a leased one followed by the key of its leases.
  * Times are microseconds.
  *
@@ -141,8 +142,9 @@ function log.add(state, cost, at)
   expire(key, state.lasts)
 end
 
--- Takes the newest units out; what is left keeps the later time.
-function log.remove(state, cost)
+-- Takes the newest units out; what is left keeps the later time. What was counted a window ago has left by itself.
+function log.remove(state, cost, since)
+  if since + state.lasts <= now then return end
   trim(state)
   local key, left = state.key, min(cost, state.used)
   while left > 0 do
@@ -250,8 +252,10 @@ function bucket.add(state, cost, at)
   if more > 0 then save(state, state.level + more) end
 end
 
-function bucket.remove(state, cost)
-  save(state, max(0, state.level - cost * state.scale))
+-- While the units were in, they drained in the place of others: that part is not had back.
+function bucket.remove(state, cost, since)
+  local less = cost * state.scale - max(0, now - since) * state.drain
+  if less > 0 then save(state, max(0, state.level - less)) end
 end
 
 function bucket.floor(state, cost, at, till)
@@ -328,6 +332,7 @@ local function load(mode)
   elseif state.leases then
     state.held = load_leases(state)
   end
+  if mode == 2 then state.since = number() end
   if mode == 4 then state.at, state.till = now - number(), now - number() end
   state.fits = state.used + state.held + cost <= cap
   return state
@@ -368,7 +373,7 @@ while arg <= last_arg do
     if mode == 1 then
       if cost > 0 then form.add(state, cost, now) end
     elseif mode == 2 then
-      form.remove(state, cost)
+      form.remove(state, cost, state.since)
     elseif mode == 4 then
       form.floor(state, cost, state.at, state.till)
     elseif mode ~= 5 then

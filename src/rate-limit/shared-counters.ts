@@ -9,6 +9,8 @@ import type { Question, ScriptCalls } from "./script-calls.ts";
 
 /** What one place of the store answered about its part of a decision. */
 interface Part {
+  /** The store's time of the decision, microseconds. */
+  readonly decidedAt: number;
   readonly admitted: boolean;
   readonly outcomes: readonly LimitOutcome[];
 }
@@ -108,7 +110,7 @@ export class SharedCounters {
     now: number,
   ): Promise<LimitResult | undefined> {
     const outcomes: LimitOutcome[] = [];
-    const counted: (readonly number[])[] = [];
+    const counted: { readonly indexes: readonly number[]; readonly decidedAt: number }[] = [];
     let answered = true;
     let admitted = true;
     const pick = <T>(list: readonly T[], indexes: readonly number[]): T[] =>
@@ -122,7 +124,7 @@ export class SharedCounters {
         });
         if (part === undefined) answered = false;
         else if (!part.admitted) admitted = false;
-        else counted.push(indexes);
+        else counted.push({ indexes, decidedAt: part.decidedAt });
         for (const [turn, index] of indexes.entries()) {
           const outcome = part?.outcomes[turn];
           if (outcome !== undefined) outcomes[index] = outcome;
@@ -130,13 +132,18 @@ export class SharedCounters {
       }),
     );
     if (answered && admitted) return resultOf(limits, outcomes);
-    for (const indexes of counted)
-      this.#refund(pick(limits, indexes), pick(keys, indexes), pick(outcomes, indexes));
+    for (const { indexes, decidedAt } of counted)
+      this.#refund(pick(limits, indexes), pick(keys, indexes), pick(outcomes, indexes), decidedAt);
     return answered ? resultOf(limits, outcomes) : undefined;
   }
 
   /** Takes back what was counted. Whether the answer comes doesn't matter: what stays counted only refuses more. */
-  #refund(limits: readonly BoundLimit[], keys: readonly string[], outcomes: readonly LimitOutcome[]): void {
+  #refund(
+    limits: readonly BoundLimit[],
+    keys: readonly string[],
+    outcomes: readonly LimitOutcome[],
+    decidedAt: number,
+  ): void {
     const taken = limits.flatMap((limit, index) => {
       const key = keys[index] as string;
       // A limit that is only observed counted nothing where it had no room.
@@ -146,7 +153,10 @@ export class SharedCounters {
     this.#calls.ask(
       {
         keys: taken.flatMap(({ limit, key }) => scriptKeys(limit, key)),
-        args: [String(MODE.refund + taken.length), ...taken.flatMap(({ limit }) => limit.args)],
+        args: [
+          String(MODE.refund + taken.length),
+          ...taken.flatMap(({ limit }) => [...limit.args, String(decidedAt)]),
+        ],
         length: 1 + taken.length * ANSWER_LENGTH,
       },
       () => undefined,
@@ -197,7 +207,7 @@ export class SharedCounters {
       if (admitted && answer.retry === 0 && cost > 0) counter.admit(cost, now);
       outcomes.push(counter.note(limit, answer, since, now));
     }
-    return { admitted, outcomes };
+    return { decidedAt: numbers[0] as number, admitted, outcomes };
   }
 }
 

@@ -233,6 +233,8 @@ describe("the script in every mode", () => {
           const most = below(4) === 0 ? Math.max(1, limit.cap) : Math.max(1, Math.floor(limit.cap / 20));
           const demand = { limit, cost: below(8) === 0 ? 0 : 1 + below(most) };
           if (mode === "lease") return { ...demand, lease: leaseOf(below, limit.cap) };
+          if (mode === "refund")
+            return { ...demand, since: now - below(below(2) === 0 ? 500 : measure.lasts + 2_000) };
           if (mode !== "floor") return demand;
           const age = below(measure.lasts + 2_000);
           return { ...demand, ages: [age, Math.max(0, age - below(2) * below(8_000))] };
@@ -378,4 +380,25 @@ describe("keys of the script", () => {
     const ends = await Promise.all(keys.map((key) => redis.pttl(key)));
     expect(keys.filter((_, index) => ends[index] === -1)).toEqual([]);
   });
+});
+
+test("a bucket gives nothing twice: what drained in the place of others is not had back", async () => {
+  const { limit } = fixture("phantom", { ...measure("tokenBucket", 1_000, 1_000), cap: 10 });
+  const take = (cost: number): ModelDecision => ({ mode: "decide", demands: [{ limit, cost }] });
+  // Ten units at a time, a thousand in a second: ten that another limit of their request refuses, and nine others.
+  expect((await ask(take(10), START)).slice(0, 2)).toEqual([1, 10]);
+  expect((await ask(take(9), START + 9_000)).slice(0, 2)).toEqual([1, 10]);
+  const refund: ModelDecision = { mode: "refund", demands: [{ limit, cost: 10, since: START }] };
+  expect((await ask(refund, START + 9_000)).slice(0, 2)).toEqual([1, 9]);
+  expect((await ask(take(2), START + 9_000)).slice(0, 2)).toEqual([0, 9]);
+});
+
+test("what is taken back a window late takes nothing from others", async () => {
+  const { limit } = fixture("late", measure("slidingLog", 5, 1_000));
+  const demand = { limit, cost: 5 };
+  expect((await ask({ mode: "decide", demands: [demand] }, START)).slice(0, 2)).toEqual([1, 5]);
+  expect((await ask({ mode: "decide", demands: [demand] }, START + 1_000_000)).slice(0, 2)).toEqual([1, 5]);
+  await ask({ mode: "refund", demands: [{ ...demand, since: START }] }, START + 1_000_000);
+  const one = await ask({ mode: "decide", demands: [{ limit, cost: 1 }] }, START + 1_000_000);
+  expect(one.slice(0, 2)).toEqual([0, 5]);
 });

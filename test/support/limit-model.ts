@@ -30,6 +30,8 @@ export interface ModelDemand {
   readonly lease?: LeaseTerms;
   /** Ages of what is claimed, and of its last use. */
   readonly ages?: readonly [age: number, lastUse: number];
+  /** When what is taken back was counted at the earliest; now unless said. */
+  readonly since?: number;
 }
 
 export type ModelMode = "decide" | "charge" | "refund" | "lease" | "floor";
@@ -53,7 +55,7 @@ export function asCall(batch: readonly ModelDecision[]): { keys: string[]; args:
   const args: (string | number)[] = [];
   for (const { mode, demands } of batch) {
     args.push(MODES[mode] + demands.length);
-    for (const { limit, cost, lease, ages = [] } of demands) {
+    for (const { limit, cost, lease, ages = [], since = 0 } of demands) {
       const { key, form, cap, first, second, observed = false, leased = false } = limit;
       keys.push(key);
       if (leased) keys.push(`${key}:leases`);
@@ -61,6 +63,7 @@ export function asCall(batch: readonly ModelDecision[]): { keys: string[]; args:
       if (lease !== undefined) {
         args.push(lease.id, lease.spent, lease.back, lease.want, lease.lasts, lease.part);
       }
+      if (mode === "refund") args.push(since);
       args.push(...ages);
     }
   }
@@ -71,7 +74,8 @@ interface Counter {
   load(now: number): void;
   readonly used: number;
   add(units: number, at: number): void;
-  remove(units: number): void;
+  /** Takes back what was counted at `since`, or later. */
+  remove(units: number, since: number): void;
   reset(): number;
   wait(cost: number, cap: number): number;
   /** Makes sure that what counted at `at`, and was used at `till` at the latest, counts on. */
@@ -127,7 +131,8 @@ class LogModel implements Counter {
     } else this.#groups.push({ at: time, units });
   }
 
-  remove(units: number): void {
+  remove(units: number, since: number): void {
+    if (since + this.#window <= this.#now) return;
     this.#groups = this.#live;
     const newest = this.#groups.at(-1)?.at;
     for (let left = units; left > 0; ) {
@@ -217,8 +222,9 @@ class BucketModel implements Counter {
     if (more > drained) this.#save(this.#level + more - drained);
   }
 
-  remove(units: number): void {
-    this.#save(most(0n, this.#level - BigInt(units) * this.#scale));
+  remove(units: number, since: number): void {
+    const less = BigInt(units) * this.#scale - most(0n, this.#now - BigInt(since)) * this.#drain;
+    if (less > 0n) this.#save(most(0n, this.#level - less));
   }
 
   reset(): number {
@@ -292,9 +298,9 @@ export class ScriptModel {
     const admitted = !enforced || states.every(({ fits, demand }) => fits || demand.limit.observed === true);
     const answer = [admitted ? 1 : 0];
     for (const { demand, counter, leases, held, fits } of states) {
-      const { limit, cost, lease, ages: [age, lastUse] = [0, 0] } = demand;
+      const { limit, cost, lease, ages: [age, lastUse] = [0, 0], since = now } = demand;
       if (mode === "charge" && cost > 0) counter.add(cost, now);
-      if (mode === "refund") counter.remove(cost);
+      if (mode === "refund") counter.remove(cost, since);
       if (mode === "floor") counter.floor(cost, held, now - age, now - lastUse);
       if (enforced && admitted && fits && cost > 0) counter.add(cost, now);
       let granted = 0;
