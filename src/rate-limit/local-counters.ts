@@ -1,6 +1,6 @@
 // Decisions on this process's own counters: the whole limiter when nothing is shared.
 
-import type { Meter } from "./algorithms/meter.ts";
+import { decideOn, type Meter } from "./algorithms/meter.ts";
 import { type BoundLimit, outcomeOf, resultOf } from "./bound-limit.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import type { LimitOutcome, LimitResult } from "./outcome.ts";
@@ -56,16 +56,19 @@ export class LocalCounters {
     return this.#store.delete(key);
   }
 
+  // A meter is kept only once it counts something: an empty one would be the first to make room for the next.
   #takeOne(limits: readonly BoundLimit[], key: string, now: number): LimitResult {
-    const limit = limits[0] as BoundLimit;
-    const meter = this.#store.find(key);
-    const counts = hasRoom(limit, meter, now);
-    return resultOf(limits, [counts ? this.#count(limit, key, meter, now) : stateOf(limit, meter, now)]);
+    const { policy, measure } = limits[0] as BoundLimit;
+    const known = this.#store.find(key);
+    const meter = known ?? measure.create();
+    const verdict = decideOn(meter, measure.cap, measure.grain, now, policy.cost);
+    if (known === undefined && verdict.admitted && policy.cost > 0) this.#store.add(key, meter, now);
+    return resultOf(limits, [outcomeOf(policy, verdict.remaining, verdict.reset, verdict.retry, false)]);
   }
 
-  // A meter is made only to be counted on at once: an empty one would be the first to make room for the next.
   #count(limit: BoundLimit, key: string, known: Meter | undefined, now: number): LimitOutcome {
     const { policy, measure } = limit;
+    if (policy.cost === 0) return stateOf(limit, known, now);
     const meter = known ?? this.#store.add(key, measure.create(), now);
     meter.add(now, policy.cost, measure.grain);
     return outcomeOf(policy, measure.cap - meter.used(now), meter.untilFree(now), 0, false);

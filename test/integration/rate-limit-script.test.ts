@@ -4,6 +4,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { AdmissionLog, grainOf } from "../../src/rate-limit/algorithms/sliding-window.ts";
 import { LIMITER_SCRIPT } from "../../src/rate-limit/limiter.ts";
+import { random } from "../support/limit-script.ts";
 
 const PREFIX = `script-test-${process.pid}`;
 let redis: Redis;
@@ -65,17 +66,6 @@ class Model {
     }
     return answer;
   }
-}
-
-/** A small generator with a seed, so that a failure can be repeated (mulberry32). */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296) * below);
-  };
 }
 
 /** One packed group of a counter's list. */
