@@ -1,7 +1,7 @@
 // The limits of the file as the admin API tells them, with what they decided so far.
 
 import type { GatewayConfig } from "../config/gateway-config.ts";
-import { type FileLimit, isTiered, type LimitSubject } from "../rate-limit/policy.ts";
+import { type FileLimit, isTiered, subjectText } from "../rate-limit/policy.ts";
 import type { LimitStats } from "../telemetry/metrics.ts";
 
 /** One rate of a limit; a limit by tiers has several. */
@@ -58,7 +58,7 @@ function entry(route: string, limit: FileLimit, stats: LimitStats | undefined): 
     route,
     limit: limit.name,
     rates: ratesOf(limit),
-    per: perOf(limit.subject),
+    per: subjectText(limit.subject),
     cost: limit.cost,
     algorithm: limit.algorithm ?? "slidingWindow",
     sync: limit.sync ?? "exact",
@@ -78,10 +78,4 @@ function ratesOf(limit: FileLimit): readonly RateEntry[] {
   return [...limit.tiers].map(([tier, rate]) =>
     rate === undefined ? { tier } : { tier, units: rate.limit, windowSeconds: rate.windowMs / 1_000 },
   );
-}
-
-/** A subject as the file writes it. */
-function perOf(subject: LimitSubject): string {
-  if (subject.by === "header") return `header:${subject.name}`;
-  return subject.by === "claim" ? `claim:${subject.path.join(".")}` : subject.by;
 }

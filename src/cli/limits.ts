@@ -3,6 +3,7 @@
 import type { LimitEntry, RateEntry } from "../admin/limits.ts";
 import type { CounterState } from "../admin/ports.ts";
 import { adminOf, askAdmin } from "./admin-client.ts";
+import { rateText } from "./rate-text.ts";
 import { alignedTable } from "./table.ts";
 
 export interface LimitsOptions {
@@ -95,7 +96,7 @@ function limitsText(
   const rows = limits.map((one) => [
     one.route,
     `${one.limit}${one.observe ? " (observed)" : ""}`,
-    one.rates.map(rateText).join(", "),
+    one.rates.map(entryText).join(", "),
     one.per,
     one.algorithm,
     one.sync,
@@ -112,8 +113,8 @@ function limitsText(
   return `${alignedTable(head, rows)}\n${limits.length} limit${limits.length === 1 ? "" : "s"}, ${where}\n`;
 }
 
-function rateText({ tier, units, windowSeconds }: RateEntry): string {
-  const rate = units === undefined ? "none" : `${units}/${windowSeconds ?? 0}s`;
+function entryText({ tier, units, windowSeconds = 0 }: RateEntry): string {
+  const rate = units === undefined ? "unlimited" : rateText(units, Math.round(windowSeconds * 1_000));
   return tier === undefined ? rate : `${tier} ${rate}`;
 }
 

@@ -3,8 +3,9 @@
 import { formatDiagnostics } from "../config/diagnostics.ts";
 import type { GatewayConfig, RoutePolicy } from "../config/gateway-config.ts";
 import { inspectConfig } from "../config/load.ts";
-import { type FileLimit, isTiered, type TieredLimit, type TierRate } from "../rate-limit/policy.ts";
+import { type FileLimit, isTiered, subjectText, type TieredLimit } from "../rate-limit/policy.ts";
 import type { RouteMatch } from "../routing/policy.ts";
+import { rateText } from "./rate-text.ts";
 import { alignedTable } from "./table.ts";
 
 export interface RoutesOptions {
@@ -81,31 +82,11 @@ function guardOf({ access, auth, authz, ips }: RoutePolicy): string {
   return parts.join(", ");
 }
 
-const UNITS = [
-  [86_400_000, "d"],
-  [3_600_000, "h"],
-  [60_000, "m"],
-  [1_000, "s"],
-] as const;
-
-const PERIODS: ReadonlyMap<number, string> = new Map([
-  [1_000, "s"],
-  [60_000, "min"],
-  [3_600_000, "h"],
-  [86_400_000, "day"],
-]);
-
 function limitText(limit: FileLimit, isGlobal: boolean): string {
   const { subject, cost, burst, costFrom } = limit;
-  const name =
-    subject.by === "header"
-      ? `header:${subject.name}`
-      : subject.by === "claim"
-        ? `claim:${subject.path.join(".")}`
-        : subject.by;
   const words = [
-    isTiered(limit) ? `tier [${tiersText(limit)}]` : rateText(limit),
-    `per ${name}`,
+    isTiered(limit) ? `tier [${tiersText(limit)}]` : rateText(limit.limit, limit.windowMs),
+    `per ${subjectText(subject)}`,
     burst === undefined ? "" : `burst ${burst}`,
     cost === 1 ? "" : `cost ${cost}`,
     costFrom === undefined ? "" : `cost from ${costFrom}`,
@@ -124,13 +105,10 @@ function limitText(limit: FileLimit, isGlobal: boolean): string {
 
 function tiersText({ tiers }: TieredLimit): string {
   return [...tiers]
-    .map(([tier, rate]) => `${tier} ${rate === undefined ? "unlimited" : rateText(rate)}`)
+    .map(
+      ([tier, rate]) => `${tier} ${rate === undefined ? "unlimited" : rateText(rate.limit, rate.windowMs)}`,
+    )
     .join(", ");
-}
-
-function rateText({ limit, windowMs }: TierRate): string {
-  const [length, unit] = UNITS.find(([ms]) => windowMs % ms === 0) ?? [1, "ms"];
-  return `${limit}/${PERIODS.get(windowMs) ?? `${windowMs / length}${unit}`}`;
 }
 
 function table(rows: readonly Row[], config: GatewayConfig): string {

@@ -14,6 +14,12 @@ export type LimitSubject =
   | { readonly by: "header"; readonly name: string }
   | { readonly by: "claim"; readonly path: readonly string[] };
 
+/** A subject as the file writes it: `user`, `header:x-tenant`, `claim:org.id`. */
+export function subjectText(subject: LimitSubject): string {
+  if (subject.by === "header") return `header:${subject.name}`;
+  return subject.by === "claim" ? `claim:${subject.path.join(".")}` : subject.by;
+}
+
 /** What happens to a request while the limiter's store can't answer. */
 export type StoreFailurePolicy = "local" | "deny" | "allow";
 

@@ -85,8 +85,8 @@ describe("limits show", () => {
     expect(
       out,
     ).toBe(`ROUTE   LIMIT   RATE     PER    ALGORITHM      SYNC   STORE AWAY  ADMITTED  REFUSED  UNAVAILABLE  WOULD REFUSE
-GET /a  GET /a  100/60s  ip     slidingWindow  exact  local       120       3        0            0
-GET /b  b       5/1s     route  slidingWindow  exact  deny        0         0        0            0
+GET /a  GET /a  100/min  ip     slidingWindow  exact  local       120       3        0            0
+GET /b  b       5/s      route  slidingWindow  exact  deny        0         0        0            0
 
 2 limits, counted in redis
 `);
