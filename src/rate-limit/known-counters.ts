@@ -9,6 +9,8 @@ import type { LimitOutcome, LimitResult } from "./outcome.ts";
 
 // What others may have admitted between the last answer about a caller and the loss, as a part of the limit.
 const WITHHELD = 4;
+// Counters that are looked at before requests have their turn again.
+const LONGEST_WALK = 5_000;
 
 /** Times are steady microseconds. */
 export class KnownCounters {
@@ -71,6 +73,19 @@ export class KnownCounters {
 
   parts(): Iterable<ReadonlyMap<string, KnownCounter>> {
     return this.#store.parts();
+  }
+
+  /** The same for a long walk: requests have their turn in between. */
+  async *partsInTurns(): AsyncGenerator<ReadonlyMap<string, KnownCounter>> {
+    let walked = 0;
+    for (const entries of this.parts()) {
+      walked += entries.size;
+      if (walked > LONGEST_WALK) {
+        walked = 0;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      yield entries;
+    }
   }
 
   /** The refusal of those `limits` that are known to have no room; undefined when none is. */

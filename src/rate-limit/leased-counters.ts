@@ -93,10 +93,13 @@ export class LeasedCounters {
     return this.#known.knownRefusal(list, keys, now) ?? this.#borrow(list, keys, now);
   }
 
-  /** Gives up every lease: what was lent counts as spent. For the moment when the store may have forgotten them. */
-  abandon(): void {
+  /**
+   * Gives up every lease: what was lent counts as spent. For the moment when the store may have forgotten them; until its
+   * turn comes a lease may be spent, since the store is told of it as a whole.
+   */
+  async abandon(): Promise<void> {
     this.#due.clear();
-    for (const entries of this.#known.parts()) {
+    for await (const entries of this.#known.partsInTurns()) {
       for (const counter of entries.values())
         if (counter.lease !== undefined) this.#drop(counter, counter.lease);
     }

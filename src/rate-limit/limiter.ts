@@ -178,7 +178,7 @@ export class Limiter {
   /** Tells the store, which has just come back, what it may have missed; rejects when it is lost again meanwhile. */
   async comeBack(comeback: Comeback): Promise<void> {
     if (this.#shared === undefined) return;
-    this.#shared.leased.abandon();
+    await this.#shared.leased.abandon();
     await tellStore(this.#shared.known, comeback, () => this.#now());
     this.#lostAt = undefined;
   }

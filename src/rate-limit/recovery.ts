@@ -20,8 +20,6 @@ export interface Comeback {
 
 // Most statements in one call, and in all calls at one time: a call of one place may hold but a few.
 const LARGEST_CALL = 100;
-// Counters that are looked at before requests have their turn again.
-const LONGEST_WALK = 5_000;
 
 /** One thing to tell about one counter. */
 interface Statement {
@@ -53,13 +51,7 @@ async function tell(
   comeback: Comeback,
   statementOf: (key: string, counter: KnownCounter) => Statement | undefined,
 ): Promise<void> {
-  let walked = 0;
-  for (const entries of known.parts()) {
-    walked += entries.size;
-    if (walked > LONGEST_WALK) {
-      walked = 0;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  for await (const entries of known.partsInTurns()) {
     const places = new Map<number, Statement[]>();
     for (const [key, counter] of entries) {
       const statement = statementOf(key, counter);

@@ -82,6 +82,8 @@ export class Fleet {
 
   /** Lets everything happen up to and at `until`. */
   async run(until: number): Promise<void> {
+    // What was begun just now comes first.
+    await settled();
     for (let next = this.#events.at(-1); next !== undefined && next.at <= until; next = this.#events.at(-1)) {
       this.#events.pop();
       this.now = next.at;
