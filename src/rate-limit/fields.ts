@@ -50,11 +50,12 @@ function resetOf(outcome: LimitOutcome): number {
 }
 
 /**
- * The fields of one answer as a flat `[name, value, …]` list; empty when the limiter was unavailable. `legacy` adds
- * the `X-RateLimit-` trio. `RateLimit-Mode` is there only while a limit's `onStoreFailure` decides.
+ * The fields of one answer as a flat `[name, value, …]` list. `legacy` adds the `X-RateLimit-` trio. `RateLimit-Mode` is
+ * there only while a limit's `onStoreFailure` decides, and alone when that refused.
  */
 export function limitFields(result: LimitResult, legacy: boolean): string[] {
-  if (result.kind === "unavailable" || result.outcomes.length === 0) return [];
+  if (result.kind === "unavailable") return ["RateLimit-Mode", result.policy.onStoreFailure];
+  if (result.outcomes.length === 0) return [];
   const { tightest, outcomes } = result;
   const parts = constantParts(tightest.policy);
   const remaining = String(tightest.remaining);

@@ -82,8 +82,9 @@ describe("rate-limit fields", () => {
     expect(fieldsOf(result(outcome, second))["RateLimit-Mode"]).toBe(mode);
   });
 
-  test("are none when the limiter is unavailable", () => {
-    expect(limitFields({ kind: "unavailable", policy }, true)).toEqual([]);
+  test("tell nothing but the choice that refused when the limiter is unavailable", () => {
+    const denying = { ...policy, onStoreFailure: "deny" } as const;
+    expect(limitFields({ kind: "unavailable", policy: denying }, true)).toEqual(["RateLimit-Mode", "deny"]);
   });
 
   test.each([
