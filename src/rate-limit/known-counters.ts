@@ -9,6 +9,8 @@ import type { LimitOutcome, LimitResult } from "./outcome.ts";
 
 // What others may have admitted between the last answer about a caller and the loss, as a part of the limit.
 const WITHHELD = 4;
+// Time within which all instances have heard that the store moved.
+const LONGEST_MOVE_MICROS = 1_000_000;
 // Counters that are looked at before requests have their turn again.
 const LONGEST_WALK = 5_000;
 
@@ -107,7 +109,8 @@ export class KnownCounters {
   /**
    * Decides without the store, which was lost at `lostAt`, as each limit chose. `local` is a 1/`instances` share of the
    * limit, of which what this process admitted before is a part, and at most as large a share of what was left over all
-   * instances by the last answer.
+   * instances by the last answer. While the store is `moving`, others may still take all of that where it was: for a
+   * moment nothing is had of it.
    */
   standIn(
     limits: readonly BoundLimit[],
@@ -115,6 +118,7 @@ export class KnownCounters {
     now: number,
     lostAt: number,
     instances: number,
+    moving = false,
   ): LimitResult {
     for (const { policy, enforced, stats } of limits) {
       if (policy.onStoreFailure !== "deny" || !enforced) continue;
@@ -122,7 +126,7 @@ export class KnownCounters {
       return { kind: "unavailable", policy };
     }
     const shares = limits.map((limit, index) =>
-      this.#share(limit, keys[index] as string, now, lostAt, instances),
+      this.#share(limit, keys[index] as string, now, lostAt, instances, moving),
     );
     const fits = shares.every(
       ({ room, charge }, index) => !(limits[index] as BoundLimit).enforced || charge <= room,
@@ -135,7 +139,14 @@ export class KnownCounters {
     return resultOf(limits, outcomes);
   }
 
-  #share(limit: BoundLimit, key: string, now: number, lostAt: number, instances: number): Share {
+  #share(
+    limit: BoundLimit,
+    key: string,
+    now: number,
+    lostAt: number,
+    instances: number,
+    moving: boolean,
+  ): Share {
     const { policy, measure } = limit;
     const counter = this.get(limit, key, now);
     const used = counter.own.used(now);
@@ -156,7 +167,8 @@ export class KnownCounters {
     const left = counter.roomAfterLoss(limit, lostAt, now);
     if (left >= measure.cap)
       return { counter, room: share - used, charge, bound: share - used, global: false };
-    const withheld = instances > 1 ? Math.ceil(measure.cap / WITHHELD) : 0;
+    const goesOn = moving && now < lostAt + LONGEST_MOVE_MICROS;
+    const withheld = instances > 1 ? Math.ceil(measure.cap / (goesOn ? 1 : WITHHELD)) : 0;
     const part = Math.floor(Math.max(0, left - withheld) / instances) - counter.untold;
     const room = Math.min(share - used, drains ? part * instances : part);
     return { counter, room, charge, bound: room, global: room < share - used };

@@ -289,6 +289,6 @@ export class Limiter {
     const now = this.#now();
     const lostAt = this.#lostAt ?? now;
     if (!calls.available) this.#lostAt = lostAt;
-    return known.standIn(list, keys, now, lostAt, this.#instances());
+    return known.standIn(list, keys, now, lostAt, this.#instances(), calls.left);
   }
 }

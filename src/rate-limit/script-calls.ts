@@ -5,6 +5,8 @@
 export interface ScriptPort {
   /** Whether a call has a chance now. */
   readonly available: boolean;
+  /** It has none because the store moves, and other instances may still be asking the one of before. */
+  readonly left?: boolean;
   /** Runs the script; undefined when it gave no answer in time. Never rejects. All keys of a call lie in one slot. */
   run(keys: readonly string[], args: readonly string[]): Promise<readonly unknown[] | undefined>;
   /** The part of a cluster that a key lies in; absent when all keys lie together. */
@@ -41,6 +43,10 @@ export class ScriptCalls {
 
   get available(): boolean {
     return this.#port.available;
+  }
+
+  get left(): boolean {
+    return this.#port.left === true;
   }
 
   /** The place of a key: questions about keys of one place can be one decision. */

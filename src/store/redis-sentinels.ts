@@ -6,7 +6,7 @@ import type { Link, LinkEvents, Script } from "./link.ts";
 import { nameOf, type RedisAccess, type RedisAddress, type RedisServers } from "./redis-address.ts";
 import { RedisConnection } from "./redis-connection.ts";
 
-const ASK_EVERY_MS = 500;
+const ASK_EVERY_MS = 100;
 const ASK_WITHIN_MS = 500;
 
 /** Sentinels, and the master that they watch. */

@@ -77,6 +77,8 @@ export interface ScriptRun {
 export interface RedisScript extends ScriptRun {
   /** Whether a call has a chance now; while it has none, `run` fails at once. */
   readonly available: boolean;
+  /** It has none because a server that still answers was left: other instances may go on asking that for a moment. */
+  readonly left: boolean;
 }
 
 /** What is known, and can be done, when Redis answers again after a loss and nobody uses it yet. */
@@ -106,6 +108,8 @@ type State = "starting" | "reachable" | "unreachable" | "closed";
 
 interface Loss {
   readonly atMs: number;
+  /** A server that still answers was left for another one: others may go on asking it for a moment. */
+  readonly left: boolean;
   /** Instances counted before. */
   readonly instances: number;
 }
@@ -192,6 +196,9 @@ export class RedisStore {
     return {
       get available() {
         return store.reachable;
+      },
+      get left() {
+        return store.#loss?.left === true;
       },
       ...this.#slots(),
       run: async (keys, args) => (this.reachable ? this.#run(prepared, keys, args) : undefined),
@@ -309,7 +316,7 @@ export class RedisStore {
     if (this.#state === "unreachable") return;
     if (!counted) this.#failures.add(reason);
     this.#state = "unreachable";
-    this.#loss = { atMs: performance.now(), instances: this.#instances };
+    this.#loss = { atMs: performance.now(), instances: this.#instances, left: reason === "failover" };
     // Gateways that come back later than this one have to be counted until they announce themselves again.
     this.#returningUntilMs = Number.POSITIVE_INFINITY;
     this.#emit({ kind: "store_unreachable", store: "redis", reason });
@@ -358,7 +365,7 @@ export class RedisStore {
     }
   }
 
-  async #barrier(phase: number, { atMs, instances }: Loss, current: () => void): Promise<void> {
+  async #barrier(phase: number, { atMs, instances }: Omit<Loss, "left">, current: () => void): Promise<void> {
     const key = `${this.#prefix}:{gw}:barrier:${phase}`;
     const end = performance.now() + BARRIER_WAITS_MS;
     for (;;) {
