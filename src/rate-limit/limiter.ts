@@ -26,6 +26,9 @@ export type { LimitOutcome, LimitResult } from "./outcome.ts";
 export { LIMITER_SCRIPT } from "./script.ts";
 export type { ScriptPort } from "./script-calls.ts";
 
+// Instances come back within a few tens of milliseconds of each other; one that doesn't come is not waited for so long.
+const LONGEST_HOLD_MS = 150;
+
 /** How a limiter is set up. */
 export interface LimiterOptions {
   /** First part of every counter's key. */
@@ -62,6 +65,8 @@ export class Limiter {
   readonly #ofKeys = new Map<KeyedLimits, ReadonlyMap<string, readonly BoundLimit[]>>();
   readonly #stats = new Map<string, LimitStats>();
   readonly #inspector: Inspector;
+  // The end of the last moment before the store is back, in which nothing is admitted without it.
+  #returning: Promise<void> | undefined;
   // When the shared counters were first missed; undefined while they answer.
   #lostAt: number | undefined;
 
@@ -121,8 +126,18 @@ export class Limiter {
     shared.known.tidy(now);
     if (shared.known.owing > 0 && shared.calls.available) this.#settleDebts(shared, bound.list, keys);
     const result = (bound.leased ? shared.leased : shared.exact).take(bound, keys, now);
-    if (!isPromise(result)) return result ?? this.#standIn(shared, bound, keys);
-    return result.then((answer) => answer ?? this.#standIn(shared, bound, keys));
+    if (!isPromise(result)) return result ?? this.#withoutStore(shared, bound, keys);
+    return result.then((answer) => answer ?? this.#withoutStore(shared, bound, keys));
+  }
+
+  /** The limits' own choice; in the last moment before the store is back, its decision is waited for. */
+  #withoutStore(shared: Shared, bound: BoundLimits, keys: readonly string[]): Awaitable<LimitResult> {
+    if (this.#returning === undefined || shared.calls.available) return this.#standIn(shared, bound, keys);
+    return this.#returning.then(async () => {
+      const { leased, exact } = shared;
+      const result = await (bound.leased ? leased : exact).take(bound, keys, this.#now());
+      return result ?? this.#standIn(shared, bound, keys);
+    });
   }
 
   /**
@@ -179,8 +194,34 @@ export class Limiter {
   async comeBack(comeback: Comeback): Promise<void> {
     if (this.#shared === undefined) return;
     await this.#shared.leased.abandon();
-    await tellStore(this.#shared.known, comeback, () => this.#now());
-    this.#lostAt = undefined;
+    let back = (): void => undefined;
+    try {
+      // What is admitted here when the others think that all has been told would be missing from the store.
+      await tellStore(
+        this.#shared.known,
+        comeback,
+        () => this.#now(),
+        () => {
+          back = this.#holdRequests();
+        },
+      );
+      this.#lostAt = undefined;
+    } finally {
+      // By then the store is in use again, if it is.
+      setImmediate(() => back());
+    }
+  }
+
+  /** Lets requests wait until the function is called, or for a moment at most. */
+  #holdRequests(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, LONGEST_HOLD_MS);
+    const held = promise.finally(() => {
+      clearTimeout(timer);
+      if (this.#returning === held) this.#returning = undefined;
+    });
+    this.#returning = held;
+    return resolve;
   }
 
   /** Gives borrowed parts of limits back. */

@@ -32,17 +32,23 @@ interface Statement {
 /**
  * Tells it all, in two phases. First what was seen of the counters over all instances: what was seen last is what counted,
  * to the unit, whatever a failover or a restart lost. When all have said so, what each admitted by itself.
- * Rejects when the store gives no answer.
+ * Rejects when the store gives no answer. From `onLastPhase` on nothing should be admitted without the store.
  */
-export async function tellStore(known: KnownCounters, comeback: Comeback, now: () => number): Promise<void> {
+export async function tellStore(
+  known: KnownCounters,
+  comeback: Comeback,
+  now: () => number,
+  onLastPhase: () => void,
+): Promise<void> {
   if (!comeback.sameServer) {
     await tell(known, comeback, (key, counter) => seenStatement(key, counter, now()));
-    await comeback.barrier(1);
   }
+  await comeback.barrier(1);
+  onLastPhase();
   const untold = (key: string, counter: KnownCounter) => untoldStatement(known, key, counter, now);
   await tell(known, comeback, untold);
   await comeback.barrier(2);
-  // What was admitted while the others were waited for.
+  // What was admitted all the same, while the others were waited for.
   await tell(known, comeback, untold);
 }
 
