@@ -125,7 +125,7 @@ export class Limiter {
     if (shared === undefined) return this.#local.take(bound.list, keys, now);
     shared.known.tidy(now);
     if (shared.known.owing > 0 && shared.calls.available) this.#settleDebts(shared, bound.list, keys);
-    const result = (bound.leased ? shared.leased : shared.exact).take(bound, keys, now);
+    const result = askStore(shared, bound, keys, now);
     if (!isPromise(result)) return result ?? this.#withoutStore(shared, bound, keys);
     return result.then((answer) => answer ?? this.#withoutStore(shared, bound, keys));
   }
@@ -134,8 +134,7 @@ export class Limiter {
   #withoutStore(shared: Shared, bound: BoundLimits, keys: readonly string[]): Awaitable<LimitResult> {
     if (this.#returning === undefined || shared.calls.available) return this.#standIn(shared, bound, keys);
     return this.#returning.then(async () => {
-      const { leased, exact } = shared;
-      const result = await (bound.leased ? leased : exact).take(bound, keys, this.#now());
+      const result = await askStore(shared, bound, keys, this.#now());
       return result ?? this.#standIn(shared, bound, keys);
     });
   }
@@ -332,4 +331,14 @@ export class Limiter {
     if (!calls.available) this.#lostAt = lostAt;
     return known.standIn(list, keys, now, lostAt, this.#instances(), calls.left);
   }
+}
+
+/** The decision on shared counters; undefined when the store gave no answer. */
+function askStore(
+  { leased, exact }: Shared,
+  bound: BoundLimits,
+  keys: readonly string[],
+  now: number,
+): Awaitable<LimitResult | undefined> {
+  return (bound.leased ? leased : exact).take(bound, keys, now);
 }
