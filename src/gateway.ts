@@ -4,63 +4,31 @@ import type { AddressInfo } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import type { AdminServer } from "./admin/server.ts";
 import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
-import type { Authenticator } from "./authn/authenticator.ts";
-import { AuthnChain } from "./authn/chain.ts";
 import { LocalFailureCounter } from "./authn/failures/local-counter.ts";
 import { SharedFailureCounter } from "./authn/failures/shared-counter.ts";
 import { FailureThrottle } from "./authn/failures/throttle.ts";
 import { JwtVerifier } from "./authn/jwt/verifier.ts";
 import { grantsOf } from "./authz/roles.ts";
-import type { CorsPolicy, GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
+import type { GatewayConfig } from "./config/gateway-config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Emit, GatewayEvent } from "./core/events.ts";
 import type { Readiness } from "./core/health.ts";
 import { createApp, ownPaths } from "./http/app.ts";
-import { EdgeState } from "./http/edge-state.ts";
-import { LIMIT_FIELDS } from "./http/own-fields.ts";
-import type { RoutePlan } from "./http/route-plan.ts";
+import { EdgeState, type Transports } from "./http/edge-state.ts";
 import { EdgeServer } from "./http/server.ts";
-import { CORS_FIELDS } from "./pipeline/cors.ts";
+import { compilePolicy } from "./pipeline/compile.ts";
 import type { Policy } from "./pipeline/decide.ts";
-import type { CompiledRoute } from "./pipeline/decision.ts";
 import { LIMITER_SCRIPT, Limiter } from "./rate-limit/limiter.ts";
-import { costFields, type KeyedLimits, refusalLimits } from "./rate-limit/policy.ts";
-import { RouteTable } from "./routing/table.ts";
 import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
 import type { MetricsSource } from "./telemetry/metrics.ts";
 import { LineSink, standardOutput } from "./telemetry/sink.ts";
-import { RequestFieldRules } from "./upstream/field-rules.ts";
 import { HttpTransport } from "./upstream/http-transport.ts";
-import { IdentityFields } from "./upstream/identity.ts";
 import { UpgradeTransport } from "./upstream/upgrade-transport.ts";
 
 const systemClock: Clock = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
 
-// What a browser may read of an answer beside what the file lists: without these a refusal can't be understood.
-const ALWAYS_EXPOSED = [
-  "WWW-Authenticate",
-  "Retry-After",
-  "X-Request-Id",
-  "RateLimit",
-  "RateLimit-Policy",
-  "RateLimit-Limit",
-  "RateLimit-Remaining",
-  "RateLimit-Reset",
-  "RateLimit-Mode",
-  "grpc-status",
-  "grpc-message",
-  "grpc-status-details-bin",
-];
-
-const LEGACY_EXPOSED = ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
-
 const TEARDOWN_MS = 1_000;
-
-interface Connections {
-  readonly transport: HttpTransport;
-  readonly tunnels: UpgradeTransport;
-}
 
 interface Parts {
   readonly log: GatewayLog;
@@ -76,7 +44,7 @@ export class Gateway {
   readonly #failures: FailureThrottle | undefined;
   readonly #config: GatewayConfig;
   readonly #verifier: JwtVerifier;
-  readonly #connections = new Map<string, Connections>();
+  readonly #transports = new Map<string, Transports>();
   readonly #state: EdgeState;
   readonly #servers: EdgeServer[] = [];
   #admin: AdminServer | undefined;
@@ -102,45 +70,38 @@ export class Gateway {
     const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
     this.#verifier = new JwtVerifier(config.issuers, { clock: systemClock, emit, grants });
     const apiKeys = new ApiKeyAuthenticator(config.apiKeys, { clock: systemClock, grants });
-    const ofKeys: readonly KeyedLimits[] = config.keyLimits.size > 0 ? [{ byKey: config.keyLimits }] : [];
-    const routes = config.routes.map((route) => compileRoute(route, config, ofKeys, this.#verifier, apiKeys));
     const limiter = makeLimiter(config, store);
+    const failures = makeThrottle(config, limiter, emit);
+    const { policy, routes } = compilePolicy(config, {
+      verifier: this.#verifier,
+      apiKeys,
+      limiter,
+      failures,
+    });
     for (const route of routes) {
       limiter.register(route.limits, route.name);
       limiter.register(route.refusalLimits, route.name);
     }
     this.#limiter = limiter;
-    const failures = makeThrottle(config, limiter, emit);
     this.#failures = failures;
-    this.policy = {
-      admission: {
-        paths: config.paths,
-        trustedProxies: config.trustedProxies,
-        urlBytes: config.limits.urlBytes,
-        headerCount: config.limits.headerCount,
-        headersBytes: config.limits.headersBytes,
-        bodyBytes: config.limits.bodyBytes,
+    this.policy = policy;
+    for (const upstream of config.upstreams) {
+      this.#transports.set(upstream.name, {
+        http: new HttpTransport(upstream, config.limits.inFlight),
+        tunnels: new UpgradeTransport(upstream, upstream.timeouts.headersMs),
+      });
+    }
+    this.#state = new EdgeState(
+      {
+        policy,
+        transports: this.#transports,
+        inFlight: config.limits.inFlight,
+        legacyLimitFields: config.legacyRateLimitHeaders,
+        access: config.logs.access,
+        decisions: config.logs.decisions,
       },
-      routes: new RouteTable(
-        routes.flatMap((route, index) =>
-          (config.routes[index]?.matches ?? []).map((match) => [match, route] as const),
-        ),
-        config.paths.caseSensitive,
-      ),
-      limiter,
-      failures,
-      keyField: fieldCase(config.apiKeyHeaders[0] ?? "x-api-key"),
-    };
-    this.#state = new EdgeState({
-      policy: this.policy,
-      plans: this.#plans(routes),
-      log: this.log,
-      emit,
-      inFlight: config.limits.inFlight,
-      legacyLimitFields: config.legacyRateLimitHeaders,
-      access: config.logs.access,
-      decisions: config.logs.decisions,
-    });
+      { log, emit },
+    );
   }
 
   /** Starts serving; resolves with the addresses listened on. @throws GatewayFailure `listen_failed` */
@@ -248,54 +209,11 @@ export class Gateway {
     // Last of the listeners, so that the drain can be watched.
     await this.#admin?.close();
     this.#verifier.stop();
-    for (const { transport } of this.#connections.values()) transport.close();
+    for (const { http } of this.#transports.values()) http.close();
     await this.#limiter.close();
     await this.#store?.close();
     this.log.system("info", "stopped");
     await this.log.drain(TEARDOWN_MS);
-  }
-
-  #plans(routes: readonly CompiledRoute[]): ReadonlyMap<CompiledRoute, RoutePlan> {
-    const config = this.#config;
-    const rules = new RequestFieldRules(config.identityNames, ["authorization", ...config.apiKeyHeaders]);
-    const identity = new IdentityFields(config.identity);
-    for (const upstream of config.upstreams) {
-      this.#connections.set(upstream.name, {
-        transport: new HttpTransport(upstream, config.limits.inFlight),
-        tunnels: new UpgradeTransport(upstream, upstream.timeouts.headersMs),
-      });
-    }
-    const keyCostFields = costFields([...config.keyLimits.values()].flat());
-    const plans = new Map<CompiledRoute, RoutePlan>();
-    for (const [index, compiled] of routes.entries()) {
-      const route = config.routes[index];
-      const upstream = config.upstreams.find(({ name }) => name === compiled.upstream);
-      const connections = this.#connections.get(compiled.upstream);
-      if (route === undefined || upstream === undefined || connections === undefined) continue;
-      plans.set(compiled, {
-        upstream,
-        ...connections,
-        timeouts: { ...upstream.timeouts, ...route.timeouts },
-        request: {
-          rules,
-          identity,
-          forwardCredentials: route.forwardCredentials,
-          edits: route.request,
-          upstream,
-          strippedPrefix: route.stripPrefix,
-        },
-        responseEdits: route.response,
-        replaced: new Set([
-          "x-request-id",
-          ...(compiled.limits.length > 0 ? LIMIT_FIELDS : []),
-          ...costFields(route.limits),
-          ...keyCostFields,
-          ...(compiled.cors === undefined ? [] : CORS_FIELDS),
-        ]),
-        stripPrefix: route.stripPrefix,
-      });
-    }
-    return plans;
   }
 }
 
@@ -334,80 +252,6 @@ function makeThrottle(
       ? own
       : new SharedFailureCounter(own, { address, credential });
   return new FailureThrottle(failedCredentials, { clock: systemClock, emit, counter });
-}
-
-function compileRoute(
-  route: RoutePolicy,
-  config: GatewayConfig,
-  ofKeys: readonly KeyedLimits[],
-  verifier: JwtVerifier,
-  apiKeys: Authenticator,
-): CompiledRoute {
-  const alternatives = joinIssuers(route.auth, verifier, apiKeys);
-  const credentialKinds = new Set(alternatives.flat().map(({ kind }) => kind));
-  return {
-    name: route.name,
-    line: route.line,
-    upstream: route.upstream,
-    chain: new AuthnChain({
-      alternatives,
-      optional: route.access === "optional",
-      firstMatch: route.credentials === "firstMatch",
-      keyFields: config.apiKeyHeaders,
-    }),
-    credentialKinds,
-    authz: route.authz,
-    ips: route.ips,
-    limits: credentialKinds.has("apiKey") ? [...route.limits, ...ofKeys] : route.limits,
-    refusalLimits: refusalLimits(route.limits),
-    cors:
-      route.cors === undefined
-        ? undefined
-        : { ...route.cors, expose: exposedFields(route.cors, config.legacyRateLimitHeaders) },
-  };
-}
-
-function exposedFields({ expose }: CorsPolicy, legacy: boolean): readonly string[] {
-  return [...new Set([...expose, ...ALWAYS_EXPOSED, ...(legacy ? LEGACY_EXPOSED : [])])];
-}
-
-/** Resolves names to authenticators. Issuers that stand as alternatives become one, since a token names its own issuer. */
-function joinIssuers(
-  auth: RoutePolicy["auth"],
-  verifier: JwtVerifier,
-  apiKeys: Authenticator,
-): readonly (readonly Authenticator[])[] {
-  const lone = auth
-    .filter((names) => names.length === 1 && names[0]?.startsWith("jwt"))
-    .map((names) => names[0] ?? "");
-  const joined = jwtAuthenticator(lone, verifier);
-  const seen = new Set<Authenticator>();
-  const alternatives: (readonly Authenticator[])[] = [];
-  for (const names of auth) {
-    const [first = ""] = names;
-    if (names.length === 1 && first.startsWith("jwt")) {
-      if (!seen.has(joined)) alternatives.push([joined]);
-      seen.add(joined);
-    } else {
-      alternatives.push(
-        names.map((name) => (name === "apiKey" ? apiKeys : jwtAuthenticator([name], verifier))),
-      );
-    }
-  }
-  return alternatives;
-}
-
-function jwtAuthenticator(names: readonly string[], verifier: JwtVerifier): Authenticator {
-  if (names.includes("jwt")) {
-    return { name: "jwt", kind: "jwt", authenticate: (token) => verifier.verify(token, undefined) };
-  }
-  const issuers = names.map((one) => one.slice("jwt:".length));
-  return { name: names.join(", "), kind: "jwt", authenticate: (token) => verifier.verify(token, issuers) };
-}
-
-/** A field name as people write it: `x-api-key` is `X-API-Key`. */
-function fieldCase(name: string): string {
-  return name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()).replace("-Api-", "-API-");
 }
 
 function addressText(address: AddressInfo): string {

@@ -31,6 +31,8 @@ export interface DecisionRecord {
   readonly requestId: string;
   readonly client: string;
   readonly method: string;
+  /** Host and port that the client addressed, lower case. */
+  readonly host: string | undefined;
   readonly path: string;
   readonly decision: "forward" | "refuse" | "preflight";
   readonly route: string | undefined;
@@ -38,9 +40,19 @@ export interface DecisionRecord {
   readonly code: string | undefined;
   readonly reason: string | undefined;
   readonly subject: string | undefined;
+  readonly issuer: string | undefined;
   readonly authMethod: string | undefined;
   readonly keyId: string | undefined;
+  readonly scopes: readonly string[] | undefined;
+  readonly roles: readonly string[] | undefined;
+  readonly tier: string | undefined;
+  readonly org: string | undefined;
+  /** The limit that refused. */
   readonly limit: string | undefined;
+  /** The tightest limit that was looked at: `NAME UNITS/SECONDSs`. */
+  readonly quota: string | undefined;
+  /** Codes of the refusals that were only observed. */
+  readonly observed?: readonly string[] | undefined;
   /** Limits that are only observed and had no room. */
   readonly wouldRefuse?: readonly string[] | undefined;
 }
