@@ -5,6 +5,7 @@ import { formatDiagnostics } from "../config/diagnostics.ts";
 import { openConfig } from "../config/load.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import type { Gateway } from "../gateway.ts";
+import { usesColor } from "./paint.ts";
 
 /**
  * Loads `file`, serves, and resolves with the exit code: 0 after an orderly end, 1 when the file is invalid or the
@@ -18,7 +19,7 @@ export async function serve(
   const opened = await openConfig(file);
   const [loaded, code] = await Promise.all([opened.load(process.env), import("../gateway.ts")]);
   if (!loaded.ok) {
-    process.stderr.write(formatDiagnostics(loaded.error, "text", process.stderr.isTTY === true));
+    process.stderr.write(formatDiagnostics(loaded.error, "text", usesColor(process.stderr)));
     return 1;
   }
   const gateway = await code.Gateway.create(loaded.value);
