@@ -6,6 +6,7 @@ import type { AdminPolicy } from "../config/gateway-config.ts";
 import { loadConfig } from "../config/load.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { VARIABLE } from "../core/wording.ts";
+import { usesColor } from "./paint.ts";
 
 /** Why there is no answer, and the exit code that says so. */
 export interface NoAnswer {
@@ -27,7 +28,7 @@ or, where others can reach the address, { listen: 0.0.0.0:9090, token: "${VARIAB
 export async function adminOf(file: string): Promise<Result<AdminPolicy, NoAnswer>> {
   const loaded = await loadConfig(file, process.env);
   if (!loaded.ok) {
-    const diagnostics = formatDiagnostics(loaded.error, "text", process.stderr.isTTY === true);
+    const diagnostics = formatDiagnostics(loaded.error, "text", usesColor(process.stderr));
     return err({ exitCode: 2, message: diagnostics.trimEnd() });
   }
   const { admin } = loaded.value;

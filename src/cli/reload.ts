@@ -4,6 +4,7 @@ import { formatDiagnostics } from "../config/diagnostics.ts";
 import type { ReloadOutcome } from "../config/reloader.ts";
 import { readText } from "../config/source.ts";
 import { adminOf, askAdmin } from "./admin-client.ts";
+import { usesColor } from "./paint.ts";
 
 export interface ReloadOptions {
   /** Path of the file, which tells where the admin port is. */
@@ -47,7 +48,5 @@ async function printRejection(error: Extract<ReloadOutcome, { result: "rejected"
   // The lines are shown when the file that the gateway reads can be read here as well.
   const read = await readText(file, MOST_BYTES);
   const source = read.ok ? read.value.text : "";
-  process.stderr.write(
-    `\n${formatDiagnostics({ diagnostics, source }, "text", process.stderr.isTTY === true)}`,
-  );
+  process.stderr.write(`\n${formatDiagnostics({ diagnostics, source }, "text", usesColor(process.stderr))}`);
 }

@@ -5,6 +5,7 @@ import { formatDiagnostics } from "../config/diagnostics.ts";
 import { configSource, openConfig } from "../config/load.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import type { Gateway } from "../gateway.ts";
+import { usesColor } from "./paint.ts";
 
 /**
  * Loads `file`, serves, and resolves with the exit code: 0 after an orderly end, 1 when the file is invalid or the
@@ -20,7 +21,7 @@ export async function serve(
   const { config, diagnostics, source } = inspection;
   if (config === undefined) {
     const errors = { diagnostics: diagnostics.filter(({ severity }) => severity === "error"), source };
-    process.stderr.write(formatDiagnostics(errors, "text", process.stderr.isTTY === true));
+    process.stderr.write(formatDiagnostics(errors, "text", usesColor(process.stderr)));
     return 1;
   }
   const gateway = await code.Gateway.create(config, {
