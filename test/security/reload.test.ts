@@ -15,6 +15,8 @@ import { freePort } from "../support/redis.ts";
 const RELOADS = Number(process.env.RELOADS ?? 40);
 const EVERY_MS = Number(process.env.RELOAD_EVERY_MS ?? 250);
 const CONNECTIONS = 64;
+// 1,000 requests a second over all connections.
+const PAUSE_MS = 64;
 const STREAMS = 8;
 const MOST_GROWTH_MIB = 24;
 
@@ -69,7 +71,7 @@ routes:
     while (!ended) {
       const answer = await ask(`${gateway.url}/things`, agent);
       answers.set(answer, (answers.get(answer) ?? 0) + 1);
-      await sleep(5);
+      await sleep(PAUSE_MS);
     }
   });
   let events = 0;
