@@ -41,14 +41,17 @@ export class OfflineGateway {
   readonly #clock: Clock;
   readonly #apiKeys: ApiKeyAuthenticator;
 
-  /** @param config a valid configuration */
-  constructor(config: GatewayConfig, clock: Clock) {
+  /**
+   * @param config a valid configuration
+   * @param verifier what verifies tokens; unless given, what can be verified without network is
+   */
+  constructor(config: GatewayConfig, clock: Clock, verifier: TokenVerifier = offlineVerifier(config, clock)) {
     this.config = config;
     this.#clock = clock;
     const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
     this.#apiKeys = new ApiKeyAuthenticator(config.apiKeys, { clock, grants });
     this.compiled = compilePolicy(config, {
-      verifier: offlineVerifier(config, clock),
+      verifier,
       apiKeys: this.#apiKeys,
       limiter: this.emptyCounters(),
       failures: undefined,
