@@ -75,6 +75,7 @@ export class Gateway {
   readonly #startedAtMs = Date.now();
   #running: Running;
   #admin: AdminServer | undefined;
+  readonly #started = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
 
   /** Builds a gateway. What only some configurations need is loaded only for them. */
@@ -116,6 +117,14 @@ export class Gateway {
 
   /** Starts serving; resolves with the addresses listened on. @throws GatewayFailure `listen_failed` */
   async start(): Promise<readonly AddressInfo[]> {
+    try {
+      return await this.#start();
+    } finally {
+      this.#started.resolve();
+    }
+  }
+
+  async #start(): Promise<readonly AddressInfo[]> {
     const { config, verifier, store } = this.#running;
     verifier.start();
     await store?.open();
@@ -151,6 +160,7 @@ export class Gateway {
    * @throws GatewayFailure when a listener can't be opened or a new issuer has no keys; then nothing changed
    */
   async #apply(config: GatewayConfig): Promise<void> {
+    await this.#started.promise;
     const before = this.#running;
     const next = await compose(config, this.#emit, before);
     next.verifier.start();

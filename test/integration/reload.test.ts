@@ -279,6 +279,33 @@ ${more}`;
     expect((await it.get("/keyed", { "X-API-Key": "guess-9" })).status).toBe(429);
   });
 
+  test("an upstream's exchanges end on the connections that they began on, and idle ones are closed", async () => {
+    const it = await scene(OPEN);
+    await (await it.get("/open")).text();
+    const stood = upstream.openConnections;
+    expect(stood).toBeGreaterThan(0);
+    const held = Promise.withResolvers<void>();
+    const before = upstream.handler;
+    upstream.handler = (_request, response) => void held.promise.then(() => response.end("late"));
+    const slow = it.get("/open");
+    await sleep(100);
+    upstream.handler = before;
+    it.save(
+      it
+        .file(OPEN)
+        .replace(/upstreams: .*/, `upstreams: { app: { url: "${upstream.url}", timeouts: { idle: 9s } } }`),
+    );
+    await it.reload();
+    const connections = upstream.connections;
+    expect(await (await it.get("/open")).text()).toContain("/open");
+    expect(upstream.connections).toBe(connections + 1);
+    held.resolve();
+    expect(await (await slow).text()).toBe("late");
+    const deadline = performance.now() + 3_000;
+    while (upstream.openConnections > 1 && performance.now() < deadline) await sleep(20);
+    expect(upstream.openConnections).toBe(1);
+  });
+
   test("a lowered limit counts what was admitted before", async () => {
     const it = await scene("  - { match: GET /limited, to: app, public: true, limit: 5/min per ip }");
     for (let turn = 0; turn < 3; turn++) expect((await it.get("/limited")).status).toBe(200);
