@@ -14,6 +14,8 @@ export interface Inspection extends ConfigError {
   readonly config: GatewayConfig | undefined;
   /** Errors and warnings. */
   readonly diagnostics: readonly Diagnostic[];
+  /** The files that it is made of, the configuration's own first. */
+  readonly files: readonly string[];
 }
 
 /** A file whose text is with the parser's process, or that can't be read. */
@@ -37,6 +39,7 @@ export async function openConfig(file: string): Promise<OpenedConfig> {
       config: config === undefined || report.failed ? undefined : deepFreeze(config),
       diagnostics: report.diagnostics,
       source: report.source,
+      files: report.files,
     };
   };
   const load = async (environment: Environment): Promise<Result<GatewayConfig, ConfigError>> => {
@@ -58,4 +61,16 @@ export async function loadConfig(
   environment: Environment,
 ): Promise<Result<GatewayConfig, ConfigError>> {
   return (await openConfig(file)).load(environment);
+}
+
+/** A file that can be read again and again. */
+export interface ConfigSource {
+  readonly file: string;
+  /** Never rejects. */
+  read(): Promise<Inspection>;
+}
+
+/** `file`, with variables from `environment` as it is at each reading. */
+export function configSource(file: string, environment: Environment): ConfigSource {
+  return { file, read: () => inspectConfig(file, environment) };
 }

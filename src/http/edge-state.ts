@@ -9,21 +9,16 @@ import type { CompiledRoute, Decision } from "../pipeline/decision.ts";
 import type { LimitResult } from "../rate-limit/outcome.ts";
 import { type DecisionRecord, type GatewayLog, loggedPath } from "../telemetry/log.ts";
 import { Deadlines } from "../upstream/deadlines.ts";
-import type { HttpTransport } from "../upstream/http-transport.ts";
-import type { UpgradeTransport } from "../upstream/upgrade-transport.ts";
+import type { Transports } from "../upstream/transports.ts";
 import { RequestIds } from "./request-ids.ts";
-
-/** What carries requests to one upstream. */
-export interface Transports {
-  readonly http: HttpTransport;
-  readonly tunnels: UpgradeTransport;
-}
 
 /**
  * What one configuration makes of the edge: immutable, swapped as a whole. A request keeps the plan that was in force at
  * its arrival to its end.
  */
 export interface EdgePlan {
+  /** 1 for the first configuration, one more for each that followed; tells in the log by which one a request was judged. */
+  readonly generation: number;
   readonly policy: Policy;
   /** By name of the upstream. */
   readonly transports: ReadonlyMap<string, Transports>;
@@ -33,6 +28,14 @@ export interface EdgePlan {
   /** Share of requests that get an access line, 0 to 1; `denied`: refused ones only. */
   readonly access: number | "denied";
   readonly decisions: "all" | "denied" | "off";
+}
+
+/** A request that was answered, or not. */
+export interface Served {
+  readonly arrival: Arrival;
+  /** Reading of `performance.now()` at the arrival. */
+  readonly startedMs: number;
+  readonly decision: Decision | undefined;
 }
 
 /** How a request ended. */
@@ -98,9 +101,11 @@ export class EdgeState {
     return this.#ids.next();
   }
 
-  /** @param startedMs reading of `performance.now()` at the arrival */
-  logAccess(arrival: Arrival, startedMs: number, decision: Decision | undefined, ending: Ending): void {
-    const { access } = this.plan;
+  logAccess(
+    { access, generation }: EdgePlan,
+    { arrival, startedMs, decision }: Served,
+    ending: Ending,
+  ): void {
     const logged =
       access === "denied" ? ending.code !== undefined : access >= 1 || (access > 0 && Math.random() < access);
     if (!logged) return;
@@ -120,11 +125,11 @@ export class EdgeState {
       subject: decision?.principal?.subject,
       authMethod: decision?.principal?.method,
       ended: ending.ended,
+      generation,
     });
   }
 
-  logDecision(decision: Decision, arrival: Arrival): void {
-    const { decisions } = this.plan;
+  logDecision({ decisions, generation }: EdgePlan, decision: Decision, arrival: Arrival): void {
     const { limit } = decision;
     const overLimits = limit === undefined || limit.kind === "unavailable" ? undefined : limit.observed;
     // What would have been refused is told with what was refused.
@@ -148,6 +153,7 @@ export class EdgeState {
       quota: quotaOf(limit),
       observed: decision.observed?.map(({ code }) => code),
       wouldRefuse: overLimits,
+      generation,
     });
   }
 

@@ -113,7 +113,7 @@ export class Run implements InFlight {
   #act(decision: Decision): void {
     if (this.#outgoing.destroyed) return;
     this.#decision = decision;
-    this.#state.logDecision(decision, this.#arrival);
+    this.#state.logDecision(this.#plan, decision, this.#arrival);
     try {
       if (decision.kind === "forward") this.#forward(decision, false);
       else if (decision.kind === "refuse") this.#refuse(decision);
@@ -277,7 +277,8 @@ export class Run implements InFlight {
       readRest(this.#incoming);
     }
     const { headersSent, statusCode } = this.#outgoing;
-    this.#state.logAccess(this.#arrival, this.#startedMs, this.#decision, {
+    const served = { arrival: this.#arrival, startedMs: this.#startedMs, decision: this.#decision };
+    this.#state.logAccess(this.#plan, served, {
       status: headersSent ? statusCode : 499,
       code: this.#code,
       grpcStatus: this.#grpcStatus,

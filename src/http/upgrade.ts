@@ -48,7 +48,7 @@ export async function handleUpgrade(
   try {
     const arrival = arrivalOf(incoming, id, true);
     const decision = state.draining ? undefined : await decide(plan.policy, arrival);
-    if (decision !== undefined) state.logDecision(decision, arrival);
+    if (decision !== undefined) state.logDecision(plan, decision, arrival);
     new Handshake(state, plan, { incoming, socket, head, arrival, startedMs }).proceed(decision);
   } catch (error) {
     state.logDefect(error, id);
@@ -150,7 +150,8 @@ class Handshake {
 
   #log(status: number, code: string | undefined, ended: string | undefined): void {
     const { arrival, startedMs } = this.#arrived;
-    this.#state.logAccess(arrival, startedMs, this.#decision, { status, code, ended });
+    const served = { arrival, startedMs, decision: this.#decision };
+    this.#state.logAccess(this.#plan, served, { status, code, ended });
   }
 }
 

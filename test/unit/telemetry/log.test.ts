@@ -24,6 +24,7 @@ const ACCESS: AccessRecord = {
   subject: "alice",
   authMethod: "jwt",
   ended: undefined,
+  generation: 1,
 };
 const DECISION: DecisionRecord = {
   requestId: "r1",
@@ -46,6 +47,7 @@ const DECISION: DecisionRecord = {
   org: undefined,
   limit: undefined,
   quota: undefined,
+  generation: 1,
 };
 
 let stream: PassThrough;
