@@ -9,10 +9,10 @@ import { type Denial, deny } from "../core/denial.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import { LiveList } from "../core/live-list.ts";
 import { FORWARDED_METHODS } from "../pipeline/decide.ts";
+import { renderRefusal } from "../pipeline/refusal.ts";
 import { type Connection, connectionOf, hold, isIdle, release } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
 import { denialOfParserError, writeToSocket } from "./parser-error.ts";
-import { renderRefusal } from "./refusal.ts";
 import { Run } from "./run.ts";
 import { handleUpgrade, isWebSocketHandshake } from "./upgrade.ts";
 
