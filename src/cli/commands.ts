@@ -1,8 +1,8 @@
 // The commands and their options. Each lives in a file of its own, which is loaded only when it is asked for.
 
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-const NOT_YET = ["init", "explain", "test", "diff", "replay", "user", "token", "secret", "schema"];
+const NOT_YET = ["init", "explain", "diff", "replay", "user", "token", "secret", "schema"];
 
 const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
@@ -23,6 +23,12 @@ Examples:
 Examples:
   gatewarden reload --wait                         did it take my edit?
   gatewarden reload -c /etc/gatewarden/gateway.yaml --wait --format json`,
+  test: `
+Examples:
+  gatewarden test                                  the tests of gateway.yaml
+  gatewarden test --coverage --min-coverage 90     fail when too few routes are tested
+  gatewarden test --format junit --output junit.xml
+  gatewarden test --suggest                        first tests, to paste into the file`,
   reset: `
 Example:
   gatewarden limits reset --key user:alice         alice starts anew`,
@@ -38,6 +44,14 @@ function command(name: string, description: string, parent = program): Command {
     .command(name)
     .description(description)
     .option("-c, --config <file>", "configuration file", "gateway.yaml");
+}
+
+function percentage(text: string): number {
+  const value = /^(\d{1,3})%?$/.exec(text)?.[1];
+  if (value === undefined || Number(value) > 100) {
+    throw new InvalidArgumentError("Expected a percentage from 0 to 100.");
+  }
+  return Number(value);
 }
 
 function formatOption(...choices: string[]): Option {
@@ -66,6 +80,17 @@ command("check", "validate the file; every error at once")
       options.against === undefined
         ? await (await import("./check.ts")).check(options)
         : await (await import("./check-against.ts")).checkAgainst(options);
+  });
+command("test", "run the tests of the file, without a network")
+  .addOption(formatOption("text", "json", "junit", "tap"))
+  .option("--output <file>", "write the report to a file")
+  .option("--filter <text>", "run only tests whose name holds this text")
+  .option("--coverage", "tell which routes and methods the tests touch")
+  .option("--min-coverage <percent>", "exit 1 when the tests touch fewer routes and methods", percentage)
+  .option("--suggest", "print tests for what none touches, as YAML")
+  .addHelpText("after", EXAMPLES.test)
+  .action(async (options) => {
+    process.exitCode = await (await import("./test.ts")).test(options);
   });
 command("routes", "list every route with its guard and limits")
   .addOption(formatOption("text", "json"))
