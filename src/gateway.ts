@@ -4,7 +4,7 @@
 import type { AddressInfo } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type { ReloadPort, StatusFacts } from "./admin/ports.ts";
+import type { ExplainPort, ReloadPort, StatusFacts } from "./admin/ports.ts";
 import type { AdminServer, AdminServerOptions } from "./admin/server.ts";
 import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
 import { LocalFailureCounter } from "./authn/failures/local-counter.ts";
@@ -23,6 +23,7 @@ import { createApp, ownPaths } from "./http/app.ts";
 import { type EdgePlan, EdgeState } from "./http/edge-state.ts";
 import { Listeners } from "./http/listeners.ts";
 import type { EdgeSite } from "./http/server.ts";
+import { type AskedQuestion, explainAsked } from "./pipeline/asked.ts";
 import { compilePolicy } from "./pipeline/compile.ts";
 import type { Policy } from "./pipeline/decide.ts";
 import type { CompiledRoute } from "./pipeline/decision.ts";
@@ -242,10 +243,17 @@ export class Gateway {
         show: (who) => this.#running.limiter.show(who),
         reset: (who) => this.#running.limiter.reset(who),
       },
+      explain: (question) => this.#explain(question),
       audit: (act) => this.log.audit(act),
       defect: (error) => this.log.defect(error),
       listenerError: (code) => this.log.system("error", "listener_error", { code, port: "admin" }),
     };
+  }
+
+  #explain(question: AskedQuestion): ReturnType<ExplainPort> {
+    const { config, plan, limiter, failures } = this.#running;
+    const parts = { config, policy: plan.policy, limiter, failures: failures?.view };
+    return explainAsked({ ...parts, ready: this.readiness().ready }, question, systemClock);
   }
 
   #statusFacts(): StatusFacts {

@@ -2,7 +2,7 @@
 
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-const NOT_YET = ["init", "explain", "diff", "replay", "user", "token", "secret", "schema"];
+const NOT_YET = ["init", "diff", "replay", "user", "token", "secret", "schema"];
 
 const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
@@ -19,6 +19,14 @@ Examples:
   gatewarden limits show                           every limit and what it decided
   gatewarden limits show --key user:alice          what alice has used
   gatewarden limits show --key ip:203.0.113.7 --format json`,
+  explain: `
+Examples:
+  gatewarden explain GET /modules --as modules:read
+  gatewarden explain DELETE /modules/7 --key-id ci-bot
+  gatewarden explain GET /orgs/acme/members --subject alice --claim org.id=acme --role admin
+  gatewarden explain GET /modules --token @token.txt --live
+
+Exit code: 0 forwarded, 1 refused, 2 wrong usage or an invalid file, 3 a dependency could not be reached.`,
   reload: `
 Examples:
   gatewarden reload --wait                         did it take my edit?
@@ -52,6 +60,11 @@ function percentage(text: string): number {
     throw new InvalidArgumentError("Expected a percentage from 0 to 100.");
   }
   return Number(value);
+}
+
+/** The values of an option that may be repeated. */
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 function formatOption(...choices: string[]): Option {
@@ -110,6 +123,31 @@ limitsCommand("reset", "empty the counters of one identity")
     process.exitCode = await (await import("./limits.ts")).limitsReset(options);
   });
 
+command("explain", "what would become of a request, step by step; nothing is sent")
+  .argument("<method>", "such as GET")
+  .argument("<path>", "path and query")
+  .option("--token <token>", "bearer token; - reads it from standard input, @FILE from a file")
+  .option("--key <key>", "API key; - and @FILE as above")
+  .option("--key-id <id>", "as the owner of the file's API key of this id")
+  .option("--as <a,b>", "as a verified caller with these scopes")
+  .option("--role <role>", "role of that caller; may be repeated", collect)
+  .option("--claim <name=value>", "claim of that caller, JSON or text, dots nest; may be repeated", collect)
+  .option("--subject <subject>", "subject of that caller")
+  .option("--issuer <name>", "issuer of the file that the caller's token would be from")
+  .option("--org <org>", "organisation of that caller")
+  .option("--tier <tier>", "tier of that caller")
+  .option("-H, --header <line>", "header 'Name: value'; may be repeated", collect)
+  .option("--host <host>", "host that the client addresses")
+  .option("--ip <address>", "address that the request comes from")
+  .addOption(new Option("--scheme <scheme>", "how it comes").choices(["http", "https"]))
+  .option("--near <n>", "most near misses to tell of, 5 unless said")
+  .option("--live", "ask the running gateway: counters, keys and blocks as they are now")
+  .option("--offline", "ask no issuer for its keys")
+  .addOption(formatOption("text", "json"))
+  .addHelpText("after", EXAMPLES.explain)
+  .action(async (method, path, options) => {
+    process.exitCode = await (await import("./explain.ts")).explain(method, path, options);
+  });
 command("reload", "ask a running gateway to look at its file")
   .option("--wait", "wait for the answer: exit 1 when the file is not taken")
   .addOption(formatOption("text", "json"))
