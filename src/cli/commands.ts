@@ -2,7 +2,7 @@
 
 import { Command, CommanderError, Option } from "commander";
 
-const NOT_YET = ["init", "explain", "test", "diff", "replay", "user", "token", "secret", "import", "schema"];
+const NOT_YET = ["init", "explain", "test", "replay", "user", "token", "secret", "import", "schema"];
 
 const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
@@ -19,6 +19,11 @@ Examples:
   gatewarden limits show                           every limit and what it decided
   gatewarden limits show --key user:alice          what alice has used
   gatewarden limits show --key ip:203.0.113.7 --format json`,
+  diff: `
+Examples:
+  gatewarden diff gateway.yaml new.yaml
+  gatewarden diff git:HEAD:gateway.yaml gateway.yaml           what did I change?
+  gatewarden diff git:origin/main:gateway.yaml gateway.yaml --format markdown`,
   reload: `
 Examples:
   gatewarden reload --wait                         did it take my edit?
@@ -73,6 +78,18 @@ limitsCommand("reset", "empty the counters of one identity")
     process.exitCode = await (await import("./limits.ts")).limitsReset(options);
   });
 
+program
+  .command("diff")
+  .description("tell what another file would change in meaning; exit 1 when access widens")
+  .argument("<old>", "file, - for standard input, or git:REVISION:PATH")
+  .argument("<new>", "the same of the file that is to take its place")
+  .option("--limits", "exit 1 also when a limit or a bound lets more through")
+  .option("--env-file <file>", "variables for both files, where the environment has none")
+  .addOption(formatOption("text", "json", "markdown"))
+  .addHelpText("after", EXAMPLES.diff)
+  .action(async (old, next, options) => {
+    process.exitCode = await (await import("./diff.ts")).diff(old, next, options);
+  });
 command("reload", "ask a running gateway to look at its file")
   .option("--wait", "wait for the answer: exit 1 when the file is not taken")
   .addOption(formatOption("text", "json"))
