@@ -29,8 +29,9 @@ import type { CompiledRoute } from "./pipeline/decision.ts";
 import { LIMITER_SCRIPT, Limiter } from "./rate-limit/limiter.ts";
 import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
-import type { MetricsSource } from "./telemetry/metrics.ts";
+import type { MetricsSource, ReloadFigures } from "./telemetry/metrics.ts";
 import { LineSink, standardOutput } from "./telemetry/sink.ts";
+import { TrafficStats } from "./telemetry/traffic.ts";
 import { UpstreamTransports } from "./upstream/transports.ts";
 
 const systemClock: Clock = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
@@ -63,6 +64,8 @@ interface Running extends Counting {
   readonly transports: UpstreamTransports;
   readonly routes: readonly CompiledRoute[];
   readonly plan: EdgePlan;
+  /** One for the life of the gateway. */
+  readonly traffic: TrafficStats;
 }
 
 /** A gateway made from one configuration, which others may follow. Nothing happens before `start`. */
@@ -95,7 +98,8 @@ export class Gateway {
     this.#emit = emit;
     this.#running = running;
     running.limiter.adopt(running.routes, issuersOf(running.config));
-    this.#state = new EdgeState(running.plan, { log, emit });
+    running.traffic.adopt(running.plan.counted.values());
+    this.#state = new EdgeState(running.plan, { log, emit, traffic: running.traffic });
     this.#listeners = new Listeners(this.#state);
     const { source, inspection } = setup;
     if (source === undefined || inspection === undefined) return;
@@ -178,6 +182,7 @@ export class Gateway {
       if (this.#stopping !== undefined) throw new GatewayFailure("listen_failed", "the gateway is stopping");
       this.#running = next;
       next.limiter.adopt(next.routes, issuersOf(config));
+      next.traffic.adopt(next.plan.counted.values());
       this.#state.plan = next.plan;
       this.log.restyle(config.logs);
       listeners.commit(site);
@@ -264,7 +269,18 @@ export class Gateway {
   }
 
   #metricsSource(): MetricsSource {
+    const reloader = this.#reloader;
     return {
+      traffic: this.#state.traffic,
+      open: () => ({
+        requests: this.#state.runs.size,
+        connections: this.#listeners.connections,
+        tunnels: this.#state.tunnels.size,
+      }),
+      ready: () => this.readiness().ready,
+      logLinesDropped: () => this.log.dropped,
+      issuers: () => this.#running.verifier.health(),
+      ...(reloader === undefined ? {} : { reload: () => reloadFigures(reloader) }),
       limits: () => this.#running.limiter.stats(),
       degraded: () => this.#running.limiter.degraded,
       counters: () => this.#running.limiter.size,
@@ -350,6 +366,7 @@ async function compose(config: GatewayConfig, emit: Emit, before?: Running): Pro
   const failures = sameThrottle ? before.failures : makeThrottle(config, limiter, emit);
   const { policy, routes } = compilePolicy(config, { verifier, apiKeys, limiter, failures });
   const transports = new UpstreamTransports(config.upstreams, config.limits.inFlight, before?.transports);
+  const traffic = before?.traffic ?? new TrafficStats();
   const plan: EdgePlan = {
     generation: before === undefined ? 1 : before.plan.generation + 1,
     policy,
@@ -358,8 +375,9 @@ async function compose(config: GatewayConfig, emit: Emit, before?: Running): Pro
     legacyLimitFields: config.legacyRateLimitHeaders,
     access: config.logs.access,
     decisions: config.logs.decisions,
+    counted: traffic.of(routes),
   };
-  return { config, verifier, failures, transports, routes, plan, ...counting };
+  return { config, verifier, failures, transports, routes, plan, traffic, ...counting };
 }
 
 /** A reload must not make a gateway unready that was ready: an issuer that can't be had yet is no reason to turn callers away. */
@@ -439,6 +457,11 @@ function reloadPort(reloader: Reloader): ReloadPort {
     fileHash: () => reloader.fileHash(),
     now: () => reloader.reload("admin"),
   };
+}
+
+function reloadFigures({ state }: Reloader): ReloadFigures {
+  const { counts, last, loadedAtMs, configHash } = state;
+  return { ...counts, lastOk: last?.outcome.result !== "rejected", loadedAtMs, hash: configHash };
 }
 
 function addressText(address: AddressInfo): string {

@@ -2,7 +2,7 @@
 
 import { Command, CommanderError, Option } from "commander";
 
-const NOT_YET = ["init", "explain", "test", "replay", "user", "token", "secret", "import", "schema"];
+const NOT_YET = ["init", "explain", "test", "replay", "user", "token", "secret", "schema"];
 
 const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
@@ -49,6 +49,14 @@ function formatOption(...choices: string[]): Option {
   return new Option("--format <format>", "output format").choices(choices).default("text");
 }
 
+/** An option whose values are collected into a list. */
+function repeatable(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((value: string, list: readonly string[] = []) => [
+    ...list,
+    value,
+  ]);
+}
+
 command("start", "serve in production").action(async (options) => {
   process.exitCode = await (await import("./start.ts")).start(options);
 });
@@ -56,9 +64,13 @@ command("dev", "serve gateway.yaml, or a demo where there is none").action(async
   process.exitCode = await (await import("./dev.ts")).dev(options);
 });
 command("check", "validate the file; every error at once")
+  .option("--against <openapi>", "compare with an OpenAPI document instead")
   .addOption(formatOption("text", "json", "github"))
   .action(async (options) => {
-    process.exitCode = await (await import("./check.ts")).check(options);
+    process.exitCode =
+      options.against === undefined
+        ? await (await import("./check.ts")).check(options)
+        : await (await import("./check-against.ts")).checkAgainst(options);
   });
 command("routes", "list every route with its guard and limits")
   .addOption(formatOption("text", "json"))
@@ -113,6 +125,23 @@ program
   .addOption(formatOption("text", "json"))
   .action(async (options) => {
     process.exitCode = (await import("./key-create.ts")).keyCreate(options);
+  });
+
+program
+  .command("import")
+  .description("make a gateway.yaml from another document")
+  .command("openapi")
+  .argument("<file>", "OpenAPI 3 or Swagger 2 document, YAML or JSON")
+  .description("routes, guards and scopes from an OpenAPI document")
+  .option("-o, --output <file>", "file to write; standard output unless said")
+  .addOption(repeatable("--upstream <name=url>", "where an upstream is; may be repeated"))
+  .option("--issuer <url>", "issuer of the tokens, where the document doesn't tell")
+  .option("--audience <name>", "audience of the tokens")
+  .option("--public", "open the operations of which the document says nothing")
+  .option("--force", "replace the file if it exists")
+  .addOption(formatOption("text", "json"))
+  .action(async (file, options) => {
+    process.exitCode = await (await import("./import-openapi.ts")).importOpenApiCommand(file, options);
   });
 
 for (const name of NOT_YET) {

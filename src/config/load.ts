@@ -10,9 +10,10 @@ import { type Environment, substitute } from "./substitute.ts";
 
 /** What came of a file: its configuration when it has no errors, and everything there is to say about it. */
 export interface Inspection extends ConfigError {
+  readonly incomplete: boolean;
   /** Deeply frozen; undefined when there are errors. */
   readonly config: GatewayConfig | undefined;
-  /** Errors and warnings. */
+  /** Errors, warnings and notes. */
   readonly diagnostics: readonly Diagnostic[];
   /** The files that it is made of, the configuration's own first. */
   readonly files: readonly string[];
@@ -43,12 +44,13 @@ export async function openConfig(file: string, bytes?: Uint8Array): Promise<Open
       diagnostics: report.diagnostics,
       source: report.source,
       files: report.files,
+      incomplete: report.full,
     };
   };
   const load = async (environment: Environment): Promise<Result<GatewayConfig, ConfigError>> => {
-    const { config, diagnostics, source } = await inspect(environment);
+    const { config, diagnostics, source, incomplete } = await inspect(environment);
     if (config !== undefined) return ok(config);
-    return err({ diagnostics: diagnostics.filter((one) => one.severity === "error"), source });
+    return err({ diagnostics: diagnostics.filter((one) => one.severity === "error"), source, incomplete });
   };
   return { inspect, load };
 }

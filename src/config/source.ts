@@ -6,7 +6,7 @@ import { err, ok, type Result } from "../core/result.ts";
 import type { DiagnosticCode } from "./report.ts";
 
 /** Largest configuration file in bytes. */
-export const MOST_FILE_BYTES = 10 * 1024 * 1024;
+export const MOST_FILE_BYTES = 8 * 1024 * 1024;
 
 /** Why a file could not be read; the sentence holds none of its content. */
 export interface SourceFault {

@@ -23,11 +23,12 @@ const elsewhere = (): readonly Change[] => [];
 // Every section has an entry, so that a new one can't be forgotten.
 const SECTIONS: { readonly [K in Section]: Compare<K> } = {
   file: elsewhere,
+  // They decide nothing.
+  tests: elsewhere,
   // Compared by the requests that they let in, and by what becomes of them.
   routes: elsewhere,
   upstreams: elsewhere,
   globalLimits: elsewhere,
-  // Of the identity headers, `identity` says it all but for names that are only guarded.
   listen: (old, next) => {
     const text = (addresses: GatewayConfig["listen"]): string =>
       addresses.map(({ host, port }) => `${host}:${port}`).join(", ");
@@ -70,7 +71,7 @@ const SECTIONS: { readonly [K in Section]: Compare<K> } = {
   },
   redis: (old, next) => changeOf("redis", old, next, [redisText(old), redisText(next)]),
   issuers: (old, next) => namedChanges("issuers", byName(old), byName(next), issuerText),
-  apiKeys: (old, next) => [...namedChanges("apiKeys", byId(old), byId(next), keyText)],
+  apiKeys: (old, next) => namedChanges("apiKeys", byId(old), byId(next), keyText),
   keyLimits: (old, next) =>
     [...new Set([...old.keys(), ...next.keys()])].flatMap((id) => {
       const [before, after] = [old.get(id) ?? [], next.get(id) ?? []];
