@@ -2,7 +2,7 @@
 
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-const NOT_YET = ["init", "diff", "replay", "user", "token", "secret", "schema"];
+const NOT_YET = ["init", "replay", "user", "token", "secret", "schema"];
 
 const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
@@ -27,6 +27,11 @@ Examples:
   gatewarden explain GET /modules --token @token.txt --live
 
 Exit code: 0 forwarded, 1 refused, 2 wrong usage or an invalid file, 3 a dependency could not be reached.`,
+  diff: `
+Examples:
+  gatewarden diff gateway.yaml new.yaml
+  gatewarden diff git:HEAD:gateway.yaml gateway.yaml           what did I change?
+  gatewarden diff git:origin/main:gateway.yaml gateway.yaml --format markdown`,
   reload: `
 Examples:
   gatewarden reload --wait                         did it take my edit?
@@ -147,6 +152,19 @@ command("explain", "what would become of a request, step by step; nothing is sen
   .addHelpText("after", EXAMPLES.explain)
   .action(async (method, path, options) => {
     process.exitCode = await (await import("./explain.ts")).explain(method, path, options);
+  });
+
+program
+  .command("diff")
+  .description("tell what another file would change in meaning; exit 1 when access widens")
+  .argument("<old>", "file, - for standard input, or git:REVISION:PATH")
+  .argument("<new>", "the same of the file that is to take its place")
+  .option("--limits", "exit 1 also when a limit or a bound lets more through")
+  .option("--env-file <file>", "variables for both files, where the environment has none")
+  .addOption(formatOption("text", "json", "markdown"))
+  .addHelpText("after", EXAMPLES.diff)
+  .action(async (old, next, options) => {
+    process.exitCode = await (await import("./diff.ts")).diff(old, next, options);
   });
 command("reload", "ask a running gateway to look at its file")
   .option("--wait", "wait for the answer: exit 1 when the file is not taken")
