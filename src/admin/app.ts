@@ -81,7 +81,8 @@ function addMetrics(app: Hono, options: AdminAppOptions): void {
   const metrics = new Metrics(options.metrics);
   app.get("/metrics", async () => {
     const headers = { "Content-Type": metrics.contentType };
-    return new Response(await metrics.text(), { headers });
+    // Piece by piece: the metrics of a large file are megabytes.
+    return new Response(ReadableStream.from(await metrics.scrape()), { headers });
   });
 }
 

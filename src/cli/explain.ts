@@ -6,8 +6,9 @@ import { JwtVerifier } from "../authn/jwt/verifier.ts";
 import { grantsOf } from "../authz/roles.ts";
 import { formatDiagnostics } from "../config/diagnostics.ts";
 import type { GatewayConfig } from "../config/gateway-config.ts";
+import { Lines } from "../config/lines.ts";
 import { inspectConfig, loadConfig } from "../config/load.ts";
-import { maskLine } from "../config/mask.ts";
+import { Masker } from "../config/mask.ts";
 import type { Clock } from "../core/clock.ts";
 import { type AskedQuestion, readQuestion } from "../pipeline/asked.ts";
 import { explain as explainDecision } from "../pipeline/explain.ts";
@@ -65,7 +66,8 @@ async function explainHere(method: string, path: string, options: ExplainOptions
   keys?.verifier.stop();
   const limited = (explained.limits?.limits.length ?? 0) > 0;
   const explanation = limited ? { ...explained, notes: [...explained.notes, COUNTED_NOTHING] } : explained;
-  print(explanation, options, (line) => maskLine(source.split("\n"), line - 1, Number.POSITIVE_INFINITY));
+  const masker = new Masker(new Lines(source));
+  print(explanation, options, (line) => masker.line(line - 1, Number.POSITIVE_INFINITY));
   if (keys?.missing === true && explanation.verdict.code === "keys_unavailable") return 3;
   return exitCodeOf(explanation);
 }

@@ -191,6 +191,23 @@ describe("a file that can't be taken", () => {
     expect(await it.status()).toMatchObject({ inSync: true, lastReloadError: null });
   });
 
+  test("is one whose tests fail", async () => {
+    const it = await scene(OPEN);
+    const tests = `tests:
+  - { request: GET /more, expect: 401 }
+`;
+    it.save(it.file(MORE, tests));
+    const { status, body } = await it.reload();
+    expect([status, body]).toMatchObject([
+      422,
+      { result: "rejected", error: { code: "tests_failed", line: 7, errors: 1 } },
+    ]);
+    expect((await it.get("/more")).status).toBe(404);
+    it.save(it.file(MORE, tests.replace("401", "200")));
+    await it.reload();
+    expect((await it.get("/more")).status).toBe(200);
+  });
+
   test("is one whose new address is taken", async () => {
     const it = await scene(OPEN);
     it.save(
@@ -277,6 +294,33 @@ ${more}`;
     issuer.fault = undefined;
     expect((await it.get("/limited")).headers.get("ratelimit-remaining")).toBe("2");
     expect((await it.get("/keyed", { "X-API-Key": "guess-9" })).status).toBe(429);
+  });
+
+  test("an upstream's exchanges end on the connections that they began on, and idle ones are closed", async () => {
+    const it = await scene(OPEN);
+    await (await it.get("/open")).text();
+    const stood = upstream.openConnections;
+    expect(stood).toBeGreaterThan(0);
+    const held = Promise.withResolvers<void>();
+    const before = upstream.handler;
+    upstream.handler = (_request, response) => void held.promise.then(() => response.end("late"));
+    const slow = it.get("/open");
+    await sleep(100);
+    upstream.handler = before;
+    it.save(
+      it
+        .file(OPEN)
+        .replace(/upstreams: .*/, `upstreams: { app: { url: "${upstream.url}", timeouts: { idle: 9s } } }`),
+    );
+    await it.reload();
+    const connections = upstream.connections;
+    expect(await (await it.get("/open")).text()).toContain("/open");
+    expect(upstream.connections).toBe(connections + 1);
+    held.resolve();
+    expect(await (await slow).text()).toBe("late");
+    const deadline = performance.now() + 3_000;
+    while (upstream.openConnections > 1 && performance.now() < deadline) await sleep(20);
+    expect(upstream.openConnections).toBe(1);
   });
 
   test("a lowered limit counts what was admitted before", async () => {

@@ -6,6 +6,7 @@ import type { RoutePolicy } from "../../src/config/gateway-config.ts";
 import { err } from "../../src/core/result.ts";
 import type { AuditRecord } from "../../src/telemetry/log.ts";
 import type { LimitStats, StoreStats } from "../../src/telemetry/metrics.ts";
+import { TrafficStats } from "../../src/telemetry/traffic.ts";
 import { load } from "./config.ts";
 
 /** One counter; `key` is made of the limit. */
@@ -65,6 +66,11 @@ export class FakeGateway {
       }),
       reload: undefined,
       metrics: {
+        traffic: new TrafficStats(),
+        open: () => ({ requests: 0, connections: 0, tunnels: 0 }),
+        ready: () => this.ready,
+        logLinesDropped: () => 0,
+        issuers: () => [],
         limits: () => this.stats,
         degraded: () => this.degraded,
         counters: () => 5,
