@@ -79,7 +79,7 @@ const EXPLANATIONS: Readonly<Record<DenialCode, Explanation>> = {
   },
   credentials_missing: {
     when: "The route needs a credential and none came, or not all that it needs together.",
-    reasons: ["scope_missing", "role_missing", "requirement_not_met"],
+    reasons: ["scope_missing", "role_missing", "requirement_not_met", "key_not_accepted"],
   },
   token_invalid: {
     when: "The token was not accepted. The answer never says why; the log does.",
@@ -170,7 +170,7 @@ const EXPLANATIONS: Readonly<Record<DenialCode, Explanation>> = {
   },
   keys_unavailable: {
     when: "The token can't be judged, because the issuer's keys could not be fetched.",
-    reasons: ["jwt_keys_missing", "jwt_key_unknown"],
+    reasons: ["jwt_keys_missing", "jwt_key_unknown", "keys_not_fetched"],
   },
   upstream_timeout: {
     when: "The upstream took longer than the route's `timeouts`.",
@@ -206,6 +206,8 @@ const REASONS: readonly (readonly [reason: string, meaning: string])[] = [
   ["jwt_not_yet_valid", "`nbf` is in the future"],
   ["jwt_issued_ahead", "`iat` is in the future"],
   ["jwt_keys_missing", "no key of this issuer was fetched yet; see the `keys_refresh_failed` lines"],
+  ["keys_not_fetched", "asked without network, of an issuer whose keys are elsewhere"],
+  ["key_not_accepted", "asked as the owner of an API key, which the route doesn't take"],
   ["key_form", "empty, too long, or with characters that no key has"],
   ["key_checksum", "begins as a Gatewarden key but its checksum is wrong: mistyped or cut off"],
   ["key_unknown", "no entry of `apiKeys` has this hash"],

@@ -1,219 +1,294 @@
-// The composition root: from a validated configuration to a running gateway. The only file that knows every adapter.
+// The composition root: from a validated configuration to a running gateway, and from one configuration to the next. The
+// only file that knows every adapter.
 
 import type { AddressInfo } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
-import type { AdminServer } from "./admin/server.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { ReloadPort, StatusFacts } from "./admin/ports.ts";
+import type { AdminServer, AdminServerOptions } from "./admin/server.ts";
 import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
-import type { Authenticator } from "./authn/authenticator.ts";
-import { AuthnChain } from "./authn/chain.ts";
 import { LocalFailureCounter } from "./authn/failures/local-counter.ts";
 import { SharedFailureCounter } from "./authn/failures/shared-counter.ts";
 import { FailureThrottle } from "./authn/failures/throttle.ts";
 import { JwtVerifier } from "./authn/jwt/verifier.ts";
 import { grantsOf } from "./authz/roles.ts";
-import type { CorsPolicy, GatewayConfig, RoutePolicy } from "./config/gateway-config.ts";
+import type { GatewayConfig } from "./config/gateway-config.ts";
+import type { ConfigSource, Inspection } from "./config/load.ts";
+import { Reloader, type ReloadOutcome } from "./config/reloader.ts";
 import type { Clock } from "./core/clock.ts";
-import type { Emit, GatewayEvent } from "./core/events.ts";
+import type { Emit, GatewayEvent, ReloadTrigger } from "./core/events.ts";
+import { GatewayFailure } from "./core/failure.ts";
 import type { Readiness } from "./core/health.ts";
 import { createApp, ownPaths } from "./http/app.ts";
-import { EdgeState } from "./http/edge-state.ts";
-import { LIMIT_FIELDS } from "./http/own-fields.ts";
-import type { RoutePlan } from "./http/route-plan.ts";
-import { EdgeServer } from "./http/server.ts";
-import { CORS_FIELDS } from "./pipeline/cors.ts";
+import { type EdgePlan, EdgeState } from "./http/edge-state.ts";
+import { Listeners } from "./http/listeners.ts";
+import type { EdgeSite } from "./http/server.ts";
+import { compilePolicy } from "./pipeline/compile.ts";
 import type { Policy } from "./pipeline/decide.ts";
 import type { CompiledRoute } from "./pipeline/decision.ts";
 import { LIMITER_SCRIPT, Limiter } from "./rate-limit/limiter.ts";
-import { costFields, type KeyedLimits, refusalLimits } from "./rate-limit/policy.ts";
-import { RouteTable } from "./routing/table.ts";
 import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
 import type { MetricsSource } from "./telemetry/metrics.ts";
 import { LineSink, standardOutput } from "./telemetry/sink.ts";
-import { RequestFieldRules } from "./upstream/field-rules.ts";
-import { HttpTransport } from "./upstream/http-transport.ts";
-import { IdentityFields } from "./upstream/identity.ts";
-import { UpgradeTransport } from "./upstream/upgrade-transport.ts";
+import { UpstreamTransports } from "./upstream/transports.ts";
 
 const systemClock: Clock = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
 
-// What a browser may read of an answer beside what the file lists: without these a refusal can't be understood.
-const ALWAYS_EXPOSED = [
-  "WWW-Authenticate",
-  "Retry-After",
-  "X-Request-Id",
-  "RateLimit",
-  "RateLimit-Policy",
-  "RateLimit-Limit",
-  "RateLimit-Remaining",
-  "RateLimit-Reset",
-  "RateLimit-Mode",
-  "grpc-status",
-  "grpc-message",
-  "grpc-status-details-bin",
-];
-
-const LEGACY_EXPOSED = ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
-
 const TEARDOWN_MS = 1_000;
+// What decisions of the configuration before may still ask, once it is not in force any more: no request waits longer for
+// keys or for the store.
+const RETIRED_PARTS_MS = 10_000;
 
-interface Connections {
-  readonly transport: HttpTransport;
-  readonly tunnels: UpgradeTransport;
+/** How a gateway is set up beside its configuration. */
+export interface GatewaySetup {
+  /** Where log lines go; standard output unless said. */
+  readonly sink?: LineSink;
+  /** The file that the configuration was read from, and what was read; without it the configuration stays what it is. */
+  readonly source?: ConfigSource;
+  readonly inspection?: Inspection;
 }
 
-interface Parts {
-  readonly log: GatewayLog;
+/** Counters and what is counted by them: they outlive a configuration as long as its store is the same. */
+interface Counting {
   readonly store: RedisStore | undefined;
+  readonly limiter: Limiter;
 }
 
-/** A gateway made from one configuration. Nothing happens before `start`. */
+/** All that one configuration is made of. */
+interface Running extends Counting {
+  readonly config: GatewayConfig;
+  readonly verifier: JwtVerifier;
+  readonly failures: FailureThrottle | undefined;
+  readonly transports: UpstreamTransports;
+  readonly routes: readonly CompiledRoute[];
+  readonly plan: EdgePlan;
+}
+
+/** A gateway made from one configuration, which others may follow. Nothing happens before `start`. */
 export class Gateway {
-  readonly policy: Policy;
   readonly log: GatewayLog;
-  readonly #store: RedisStore | undefined;
-  readonly #limiter: Limiter;
-  readonly #failures: FailureThrottle | undefined;
-  readonly #config: GatewayConfig;
-  readonly #verifier: JwtVerifier;
-  readonly #connections = new Map<string, Connections>();
+  readonly #emit: Emit;
   readonly #state: EdgeState;
-  readonly #servers: EdgeServer[] = [];
+  readonly #listeners: Listeners;
+  readonly #reloader: Reloader | undefined;
+  readonly #startedAtMs = Date.now();
+  #running: Running;
   #admin: AdminServer | undefined;
+  readonly #started = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
 
   /** Builds a gateway. What only some configurations need is loaded only for them. */
-  static async create(
-    config: GatewayConfig,
-    sink: LineSink = new LineSink(standardOutput()),
-  ): Promise<Gateway> {
-    const log = new GatewayLog({ level: config.logs.level, fields: config.logs.fields, sink });
-    if (config.redis === undefined) return new Gateway(config, { log, store: undefined });
-    const { RedisStore } = await import("./store/redis.ts");
-    const store = new RedisStore({ ...config.redis, emit: (event) => log.event(event) });
-    return new Gateway(config, { log, store });
+  static async create(config: GatewayConfig, setup: GatewaySetup = {}): Promise<Gateway> {
+    const sink = setup.sink ?? new LineSink(standardOutput());
+    const log = new GatewayLog({ ...config.logs, sink });
+    const emit = (event: GatewayEvent): void => log.event(event);
+    return new Gateway(await compose(config, emit), { log, emit, setup });
   }
 
-  private constructor(config: GatewayConfig, { log, store }: Parts) {
-    this.#config = config;
-    this.#store = store;
+  private constructor(
+    running: Running,
+    around: { readonly log: GatewayLog; readonly emit: Emit; readonly setup: GatewaySetup },
+  ) {
+    const { log, emit, setup } = around;
     this.log = log;
-    const emit = (event: GatewayEvent): void => this.log.event(event);
-    const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
-    this.#verifier = new JwtVerifier(config.issuers, { clock: systemClock, emit, grants });
-    const apiKeys = new ApiKeyAuthenticator(config.apiKeys, { clock: systemClock, grants });
-    const ofKeys: readonly KeyedLimits[] = config.keyLimits.size > 0 ? [{ byKey: config.keyLimits }] : [];
-    const routes = config.routes.map((route) => compileRoute(route, config, ofKeys, this.#verifier, apiKeys));
-    const limiter = makeLimiter(config, store);
-    for (const route of routes) {
-      limiter.register(route.limits, route.name);
-      limiter.register(route.refusalLimits, route.name);
-    }
-    this.#limiter = limiter;
-    const failures = makeThrottle(config, limiter, emit);
-    this.#failures = failures;
-    this.policy = {
-      admission: {
-        paths: config.paths,
-        trustedProxies: config.trustedProxies,
-        urlBytes: config.limits.urlBytes,
-        headerCount: config.limits.headerCount,
-        headersBytes: config.limits.headersBytes,
-        bodyBytes: config.limits.bodyBytes,
+    this.#emit = emit;
+    this.#running = running;
+    running.limiter.adopt(running.routes, issuersOf(running.config));
+    this.#state = new EdgeState(running.plan, { log, emit });
+    this.#listeners = new Listeners(this.#state);
+    const { source, inspection } = setup;
+    if (source === undefined || inspection === undefined) return;
+    this.#reloader = new Reloader(
+      { config: running.config, inspection },
+      {
+        read: () => source.read(),
+        apply: (config) => this.#apply(config),
+        emit,
+        defect: (error) => log.defect(error),
       },
-      routes: new RouteTable(
-        routes.flatMap((route, index) =>
-          (config.routes[index]?.matches ?? []).map((match) => [match, route] as const),
-        ),
-        config.paths.caseSensitive,
-      ),
-      limiter,
-      failures,
-      keyField: fieldCase(config.apiKeyHeaders[0] ?? "x-api-key"),
-    };
-    this.#state = new EdgeState({
-      policy: this.policy,
-      plans: this.#plans(routes),
-      log: this.log,
-      emit,
-      inFlight: config.limits.inFlight,
-      legacyLimitFields: config.legacyRateLimitHeaders,
-      access: config.logs.access,
-      decisions: config.logs.decisions,
-    });
+    );
+  }
+
+  /** What requests are decided by now. */
+  get policy(): Policy {
+    return this.#running.plan.policy;
   }
 
   /** Starts serving; resolves with the addresses listened on. @throws GatewayFailure `listen_failed` */
   async start(): Promise<readonly AddressInfo[]> {
-    this.#verifier.start();
-    await this.#store?.open();
-    // Before the traffic port: an address that is taken is told before anything is served.
-    await this.#openAdmin();
-    const app = createApp({
-      health: this.#config.health,
-      readiness: () => this.readiness(),
-      state: this.#state,
-    });
-    const addresses: AddressInfo[] = [];
-    for (const { host, port } of this.#config.listen) {
-      const server = new EdgeServer({
-        app,
-        ownPaths: ownPaths(this.#config.health),
-        state: this.#state,
-        bounds: this.#config.limits,
-      });
-      this.#servers.push(server);
-      const address = await server.listen(host, port);
-      addresses.push(address);
-      this.log.system("info", "listening", { address: addressText(address) });
+    try {
+      return await this.#start();
+    } finally {
+      this.#started.resolve();
     }
-    const { redis, routes, keyLimits } = this.#config;
+  }
+
+  async #start(): Promise<readonly AddressInfo[]> {
+    const { config, verifier, store } = this.#running;
+    verifier.start();
+    await store?.open();
+    if (this.#stopping !== undefined) return [];
+    // Before the traffic port: an address that is taken is told before anything is served.
+    this.#admin = await this.#openAdmin(config);
+    const site = this.#site(config);
+    const { opened, commit, discard } = await this.#listeners.prepare(config.listen, site);
+    if (this.#stopping !== undefined) {
+      // Asked to end while it was starting.
+      discard();
+      await this.#admin?.close();
+      return [];
+    }
+    commit(site);
+    this.#tellListening(opened);
+    await this.#reloader?.watch();
+    const { redis, routes, keyLimits } = config;
     if (redis === undefined && (keyLimits.size > 0 || routes.some(({ limits }) => limits.length > 0))) {
       this.log.system("info", "limits_in_process", { hint: "without redis each instance counts for itself" });
     }
-    return addresses;
+    return opened;
   }
 
-  async #openAdmin(): Promise<void> {
-    const { admin } = this.#config;
-    if (admin === undefined) return;
-    const { AdminServer } = await import("./admin/server.ts");
-    this.#admin = new AdminServer({
-      ...admin,
-      file: this.#config,
+  /** Reads the file again and, when it is valid, puts it in force; undefined when the gateway was made without a file. */
+  reload(trigger: ReloadTrigger = "program"): Promise<ReloadOutcome> | undefined {
+    return this.#reloader?.reload(trigger);
+  }
+
+  /**
+   * Puts another configuration in force for the requests that arrive from then on. What the two have in common goes on:
+   * listeners, connections, key sets, verified tokens, counters, blocks of the failed-credential throttle.
+   * @throws GatewayFailure when a listener can't be opened or a new issuer has no keys; then nothing changed
+   */
+  async #apply(config: GatewayConfig): Promise<void> {
+    await this.#started.promise;
+    const before = this.#running;
+    const next = await compose(config, this.#emit, before);
+    next.verifier.start();
+    const site = this.#site(config);
+    const undo: (() => void)[] = [() => void retire(next, before)];
+    try {
+      if (next.store !== before.store) await next.store?.open();
+      // New issuers get the time that a request would wait for their keys, so that none has to.
+      await next.verifier.settled();
+      refuseWithoutKeys(next, before);
+      const listeners = await this.#listeners.prepare(config.listen, site);
+      undo.push(() => listeners.discard());
+      const admin = await this.#nextAdmin(config);
+      if (admin !== this.#admin) undo.push(() => void admin?.close());
+      if (this.#stopping !== undefined) throw new GatewayFailure("listen_failed", "the gateway is stopping");
+      this.#running = next;
+      next.limiter.adopt(next.routes, issuersOf(config));
+      this.#state.plan = next.plan;
+      this.log.restyle(config.logs);
+      listeners.commit(site);
+      this.#tellListening(listeners.opened);
+      if (admin !== this.#admin) void this.#admin?.close();
+      this.#admin = admin;
+      const options = this.#adminOptions(config);
+      if (options !== undefined) admin?.serve(options);
+    } catch (error) {
+      for (const step of undo.reverse()) step();
+      throw error;
+    }
+    before.transports.retireFor(next.transports);
+    setTimeout(() => void retire(before, next), RETIRED_PARTS_MS).unref();
+  }
+
+  #site(config: GatewayConfig): EdgeSite {
+    const app = createApp({
+      health: config.health,
       readiness: () => this.readiness(),
+      state: this.#state,
+    });
+    return { app, ownPaths: ownPaths(config.health), bounds: config.limits };
+  }
+
+  #tellListening(addresses: readonly AddressInfo[]): void {
+    for (const address of addresses) this.log.system("info", "listening", { address: addressText(address) });
+  }
+
+  /** The admin port of another configuration: the one that is open where its address stays the same. */
+  async #nextAdmin(config: GatewayConfig): Promise<AdminServer | undefined> {
+    const { admin } = config;
+    if (admin !== undefined && this.#admin?.isAt(admin.listen) === true) return this.#admin;
+    return await this.#openAdmin(config);
+  }
+
+  async #openAdmin(config: GatewayConfig): Promise<AdminServer | undefined> {
+    const options = this.#adminOptions(config);
+    if (options === undefined) return undefined;
+    const { AdminServer } = await import("./admin/server.ts");
+    const server = new AdminServer(options);
+    const address = await server.listen();
+    this.log.system("info", "admin_listening", { address: addressText(address) });
+    return server;
+  }
+
+  #adminOptions(config: GatewayConfig): AdminServerOptions | undefined {
+    if (config.admin === undefined) return undefined;
+    return {
+      ...config.admin,
+      file: config,
+      readiness: () => this.readiness(),
+      status: () => this.#statusFacts(),
+      reload: this.#reloader && reloadPort(this.#reloader),
       metrics: this.#metricsSource(),
-      counters: { show: (who) => this.#limiter.show(who), reset: (who) => this.#limiter.reset(who) },
+      counters: {
+        show: (who) => this.#running.limiter.show(who),
+        reset: (who) => this.#running.limiter.reset(who),
+      },
       audit: (act) => this.log.audit(act),
       defect: (error) => this.log.defect(error),
       listenerError: (code) => this.log.system("error", "listener_error", { code, port: "admin" }),
-    });
-    const address = await this.#admin.listen();
-    this.log.system("info", "admin_listening", { address: addressText(address) });
+    };
+  }
+
+  #statusFacts(): StatusFacts {
+    const { config, verifier, store } = this.#running;
+    return {
+      startedAtMs: this.#startedAtMs,
+      routes: config.routes.length,
+      listening: this.#listeners.addresses.map(addressText),
+      inFlight: this.#state.runs.size,
+      tunnels: this.#state.tunnels.size,
+      dependencies: {
+        issuers: verifier.health().map(({ issuer, state, keysAgeMs }) => ({
+          name: issuer,
+          state,
+          keysAgeSeconds: keysAgeMs === undefined ? null : Math.round(keysAgeMs / 1_000),
+        })),
+        redis: store === undefined ? null : { up: store.reachable },
+        upstreams: config.upstreams.map(({ name, origin }) => ({ name, origin })),
+      },
+    };
   }
 
   #metricsSource(): MetricsSource {
-    const store = this.#store;
     return {
-      limits: () => this.#limiter.stats(),
-      degraded: () => this.#limiter.degraded,
-      counters: () => this.#limiter.size,
-      failedCredentials: () => new Map(Object.entries(this.#failures?.refusals ?? {})),
-      store: () => store && { name: "redis", up: store.reachable, failures: store.failures },
+      limits: () => this.#running.limiter.stats(),
+      degraded: () => this.#running.limiter.degraded,
+      counters: () => this.#running.limiter.size,
+      failedCredentials: () => new Map(Object.entries(this.#running.failures?.refusals ?? {})),
+      store: () => {
+        const { store } = this.#running;
+        return store && { name: "redis", up: store.reachable, failures: store.failures };
+      },
     };
   }
 
   readiness(): Readiness {
+    const { verifier, store, limiter } = this.#running;
+    const states = verifier.health().map(({ state }) => state);
     const notes: string[] = [];
     if (this.#state.draining) notes.push("draining");
-    if (this.#verifier.health().some((issuer) => issuer.state === "waiting")) notes.push("keys_unavailable");
+    if (states.includes("waiting")) notes.push("keys_unavailable");
     const ready = notes.length === 0;
     // Losing Redis leaves every limit with the answer that its policy chose, so traffic goes on.
-    if (this.#store?.reachable === false) {
+    if (store?.reachable === false) {
       notes.push("redis_unreachable");
-      for (const mode of this.#limiter.modes) notes.push(`limits_${mode}`);
+      for (const mode of limiter.modes) notes.push(`limits_${mode}`);
     }
-    if (this.#verifier.health().some((issuer) => issuer.state === "stale")) notes.push("keys_stale");
+    if (states.includes("stale")) notes.push("keys_stale");
     return { ready, notes };
   }
 
@@ -224,7 +299,9 @@ export class Gateway {
   }
 
   async #stop(): Promise<void> {
-    const { delayMs, timeoutMs } = this.#config.drain;
+    this.#reloader?.stop();
+    const { config, verifier, transports, limiter, store } = this.#running;
+    const { delayMs, timeoutMs } = config.drain;
     this.log.system("info", "draining", {
       inFlight: this.#state.runs.size,
       tunnels: this.#state.tunnels.size,
@@ -232,10 +309,8 @@ export class Gateway {
     this.#state.startDraining();
     if (delayMs > 0) await sleep(delayMs);
     // A server is closed an instant before the last of its requests has seen its own end.
-    const closed = Promise.all(this.#servers.map((server) => server.close())).then(() => setImmediate());
-    const idle = setInterval(() => {
-      for (const server of this.#servers) server.closeIdle();
-    }, 100);
+    const closed = this.#listeners.close().then(() => setImmediate());
+    const idle = setInterval(() => this.#listeners.closeIdle(), 100);
     await Promise.race([closed, sleep(timeoutMs, undefined, { ref: false })]);
     const cut = this.#state.runs.size + this.#state.tunnels.size;
     for (const entry of [...this.#state.runs.snapshot(), ...this.#state.tunnels]) entry.cut();
@@ -244,69 +319,91 @@ export class Gateway {
       await Promise.race([closed, sleep(TEARDOWN_MS, undefined, { ref: false })]);
     }
     clearInterval(idle);
-    for (const server of this.#servers) server.destroyAll();
+    this.#listeners.destroyAll();
     // Last of the listeners, so that the drain can be watched.
     await this.#admin?.close();
-    this.#verifier.stop();
-    for (const { transport } of this.#connections.values()) transport.close();
-    await this.#limiter.close();
-    await this.#store?.close();
+    verifier.stop();
+    transports.close();
+    await limiter.close();
+    await store?.close();
     this.log.system("info", "stopped");
     await this.log.drain(TEARDOWN_MS);
   }
+}
 
-  #plans(routes: readonly CompiledRoute[]): ReadonlyMap<CompiledRoute, RoutePlan> {
-    const config = this.#config;
-    const rules = new RequestFieldRules(config.identityNames, ["authorization", ...config.apiKeyHeaders]);
-    const identity = new IdentityFields(config.identity);
-    for (const upstream of config.upstreams) {
-      this.#connections.set(upstream.name, {
-        transport: new HttpTransport(upstream, config.limits.inFlight),
-        tunnels: new UpgradeTransport(upstream, upstream.timeouts.headersMs),
-      });
-    }
-    const keyCostFields = costFields([...config.keyLimits.values()].flat());
-    const plans = new Map<CompiledRoute, RoutePlan>();
-    for (const [index, compiled] of routes.entries()) {
-      const route = config.routes[index];
-      const upstream = config.upstreams.find(({ name }) => name === compiled.upstream);
-      const connections = this.#connections.get(compiled.upstream);
-      if (route === undefined || upstream === undefined || connections === undefined) continue;
-      plans.set(compiled, {
-        upstream,
-        ...connections,
-        timeouts: { ...upstream.timeouts, ...route.timeouts },
-        request: {
-          rules,
-          identity,
-          forwardCredentials: route.forwardCredentials,
-          edits: route.request,
-          upstream,
-          strippedPrefix: route.stripPrefix,
-        },
-        responseEdits: route.response,
-        replaced: new Set([
-          "x-request-id",
-          ...(compiled.limits.length > 0 ? LIMIT_FIELDS : []),
-          ...costFields(route.limits),
-          ...keyCostFields,
-          ...(compiled.cors === undefined ? [] : CORS_FIELDS),
-        ]),
-        stripPrefix: route.stripPrefix,
-      });
-    }
-    return plans;
+/** Makes all parts of a configuration; those of `before` that are alike are taken over. */
+async function compose(config: GatewayConfig, emit: Emit, before?: Running): Promise<Running> {
+  const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
+  const sameGrants = isDeepStrictEqual(before?.config.roles, config.roles);
+  const ports = { clock: systemClock, emit, grants };
+  const verifier = new JwtVerifier(
+    config.issuers,
+    ports,
+    before === undefined ? {} : { previous: before.verifier, sameGrants },
+  );
+  const apiKeys = new ApiKeyAuthenticator(config.apiKeys, { clock: systemClock, grants });
+  const counting = await countingOf(config, emit, before);
+  const { limiter } = counting;
+  const sameThrottle =
+    limiter === before?.limiter &&
+    isDeepStrictEqual(before.config.failedCredentials, config.failedCredentials);
+  const failures = sameThrottle ? before.failures : makeThrottle(config, limiter, emit);
+  const { policy, routes } = compilePolicy(config, { verifier, apiKeys, limiter, failures });
+  const transports = new UpstreamTransports(config.upstreams, config.limits.inFlight, before?.transports);
+  const plan: EdgePlan = {
+    generation: before === undefined ? 1 : before.plan.generation + 1,
+    policy,
+    transports: transports.byName,
+    inFlight: config.limits.inFlight,
+    legacyLimitFields: config.legacyRateLimitHeaders,
+    access: config.logs.access,
+    decisions: config.logs.decisions,
+  };
+  return { config, verifier, failures, transports, routes, plan, ...counting };
+}
+
+/** A reload must not make a gateway unready that was ready: an issuer that can't be had yet is no reason to turn callers away. */
+function refuseWithoutKeys({ verifier }: Running, before: Running): void {
+  const waiting = new Set(
+    before.verifier.health().flatMap(({ issuer, state }) => (state === "waiting" ? [issuer] : [])),
+  );
+  const missing = verifier.health().find(({ issuer, state }) => state === "waiting" && !waiting.has(issuer));
+  if (missing === undefined) return;
+  throw new GatewayFailure(
+    "dependency_unreachable",
+    `the keys of issuer ${missing.issuer} can't be had: mend its settings, or reload again once it answers`,
+  );
+}
+
+/** Ends the parts of a configuration that `heir` didn't take over. */
+async function retire(parts: Running, heir: Running): Promise<void> {
+  parts.verifier.stopFor(heir.verifier);
+  parts.transports.retireFor(heir.transports);
+  if (parts.limiter === heir.limiter) return;
+  await parts.limiter.close();
+  await parts.store?.close();
+}
+
+async function countingOf(config: GatewayConfig, emit: Emit, before?: Running): Promise<Counting> {
+  if (before !== undefined && isDeepStrictEqual(before.config.redis, config.redis)) {
+    return { store: before.store, limiter: before.limiter };
   }
+  if (config.redis === undefined) return { store: undefined, limiter: makeLimiter(config, undefined) };
+  const { RedisStore } = await import("./store/redis.ts");
+  const store = new RedisStore({ ...config.redis, emit });
+  return { store, limiter: makeLimiter(config, store) };
+}
+
+function issuersOf({ issuers }: GatewayConfig): readonly string[] {
+  return issuers.map(({ issuer }) => issuer);
 }
 
 function makeLimiter(config: GatewayConfig, store: RedisStore | undefined): Limiter {
   const prefix = config.redis?.prefix ?? "gw";
-  const issuers = config.issuers.map(({ issuer }) => issuer);
-  if (store === undefined) return new Limiter({ prefix, clock: systemClock, issuers });
+  if (store === undefined) return new Limiter({ prefix, clock: systemClock });
   const limiter = new Limiter({
     prefix,
     clock: systemClock,
-    issuers,
     script: store.script(LIMITER_SCRIPT),
     instances: () => store.instances(),
   });
@@ -336,78 +433,12 @@ function makeThrottle(
   return new FailureThrottle(failedCredentials, { clock: systemClock, emit, counter });
 }
 
-function compileRoute(
-  route: RoutePolicy,
-  config: GatewayConfig,
-  ofKeys: readonly KeyedLimits[],
-  verifier: JwtVerifier,
-  apiKeys: Authenticator,
-): CompiledRoute {
-  const alternatives = joinIssuers(route.auth, verifier, apiKeys);
-  const credentialKinds = new Set(alternatives.flat().map(({ kind }) => kind));
+function reloadPort(reloader: Reloader): ReloadPort {
   return {
-    name: route.name,
-    line: route.line,
-    upstream: route.upstream,
-    chain: new AuthnChain({
-      alternatives,
-      optional: route.access === "optional",
-      firstMatch: route.credentials === "firstMatch",
-      keyFields: config.apiKeyHeaders,
-    }),
-    credentialKinds,
-    authz: route.authz,
-    ips: route.ips,
-    limits: credentialKinds.has("apiKey") ? [...route.limits, ...ofKeys] : route.limits,
-    refusalLimits: refusalLimits(route.limits),
-    cors:
-      route.cors === undefined
-        ? undefined
-        : { ...route.cors, expose: exposedFields(route.cors, config.legacyRateLimitHeaders) },
+    state: () => reloader.state,
+    fileHash: () => reloader.fileHash(),
+    now: () => reloader.reload("admin"),
   };
-}
-
-function exposedFields({ expose }: CorsPolicy, legacy: boolean): readonly string[] {
-  return [...new Set([...expose, ...ALWAYS_EXPOSED, ...(legacy ? LEGACY_EXPOSED : [])])];
-}
-
-/** Resolves names to authenticators. Issuers that stand as alternatives become one, since a token names its own issuer. */
-function joinIssuers(
-  auth: RoutePolicy["auth"],
-  verifier: JwtVerifier,
-  apiKeys: Authenticator,
-): readonly (readonly Authenticator[])[] {
-  const lone = auth
-    .filter((names) => names.length === 1 && names[0]?.startsWith("jwt"))
-    .map((names) => names[0] ?? "");
-  const joined = jwtAuthenticator(lone, verifier);
-  const seen = new Set<Authenticator>();
-  const alternatives: (readonly Authenticator[])[] = [];
-  for (const names of auth) {
-    const [first = ""] = names;
-    if (names.length === 1 && first.startsWith("jwt")) {
-      if (!seen.has(joined)) alternatives.push([joined]);
-      seen.add(joined);
-    } else {
-      alternatives.push(
-        names.map((name) => (name === "apiKey" ? apiKeys : jwtAuthenticator([name], verifier))),
-      );
-    }
-  }
-  return alternatives;
-}
-
-function jwtAuthenticator(names: readonly string[], verifier: JwtVerifier): Authenticator {
-  if (names.includes("jwt")) {
-    return { name: "jwt", kind: "jwt", authenticate: (token) => verifier.verify(token, undefined) };
-  }
-  const issuers = names.map((one) => one.slice("jwt:".length));
-  return { name: names.join(", "), kind: "jwt", authenticate: (token) => verifier.verify(token, issuers) };
-}
-
-/** A field name as people write it: `x-api-key` is `X-API-Key`. */
-function fieldCase(name: string): string {
-  return name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()).replace("-Api-", "-API-");
 }
 
 function addressText(address: AddressInfo): string {

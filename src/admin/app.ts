@@ -1,4 +1,4 @@
-// The Hono application of the admin port: health, metrics, and what the limits count. Nothing of it is ever served on the
+// The Hono application of the admin port: health, status, metrics, what the limits count, and the call to reload. Nothing of it is ever served on the
 // traffic port.
 
 import { type Context, Hono } from "hono";
@@ -10,6 +10,8 @@ import { type AccessCheck, localCheck, tokenCheck } from "./access.ts";
 import { type LimitsOfFile, limitEntries } from "./limits.ts";
 import type { AdminPorts } from "./ports.ts";
 import { COMMON_HEADERS, problemResponse } from "./problem.ts";
+import { addReload } from "./reload.ts";
+import { addStatus } from "./status.ts";
 
 export interface AdminAppOptions extends AdminPorts {
   /** Undefined on loopback only. */
@@ -32,10 +34,15 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   app.get("/readyz", (context) => health(context, readyAnswer(options.readiness())));
   // Load balancers carry no token; everything else does, also what isn't there.
   if (options.token !== undefined) guard(app, tokenCheck(options.token));
+  addStatus(app, options);
   addMetrics(app, options);
   addLimits(app, options);
-  for (const path of ["/healthz", "/readyz", "/metrics", "/api/v1/limits"])
+  for (const path of ["/healthz", "/readyz", "/status", "/metrics", "/api/v1/limits"])
     onlyMethods(app, path, "GET, HEAD");
+  if (options.reload !== undefined) {
+    addReload(app, options.reload, options.audit);
+    onlyMethods(app, "/api/v1/reload", "POST");
+  }
   onlyMethods(app, COUNTERS, "GET, HEAD, DELETE");
   app.notFound(() => problemResponse(deny("route_not_found")));
   app.onError((error) => {

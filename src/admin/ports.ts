@@ -1,5 +1,6 @@
 // What the admin port asks of the running gateway.
 
+import type { ReloadOutcome, ReloadState } from "../config/reloader.ts";
 import type { Readiness } from "../core/health.ts";
 import type { AuditRecord } from "../telemetry/log.ts";
 import type { MetricsSource } from "../telemetry/metrics.ts";
@@ -38,8 +39,41 @@ export interface CountersPort {
   reset(identity: string): Promise<number | undefined>;
 }
 
+/** The file that the gateway runs by. */
+export interface ReloadPort {
+  state(): ReloadState;
+  /** SHA-256 of the file as it is on disk now; undefined when it can't be read. */
+  fileHash(): Promise<string | undefined>;
+  /** Looks at the file. Never rejects. */
+  now(): Promise<ReloadOutcome>;
+}
+
+/** How the gateway stands, for `/status`. */
+export interface StatusFacts {
+  /** Wall-clock milliseconds. */
+  readonly startedAtMs: number;
+  readonly routes: number;
+  /** Addresses of the traffic port. */
+  readonly listening: readonly string[];
+  readonly inFlight: number;
+  readonly tunnels: number;
+  readonly dependencies: {
+    readonly issuers: readonly {
+      readonly name: string;
+      readonly state: string;
+      readonly keysAgeSeconds: number | null;
+    }[];
+    /** Null when nothing is shared. */
+    readonly redis: { readonly up: boolean } | null;
+    readonly upstreams: readonly { readonly name: string; readonly origin: string }[];
+  };
+}
+
 export interface AdminPorts {
   readonly readiness: () => Readiness;
+  readonly status: () => StatusFacts;
+  /** Undefined when the gateway was made without a file. */
+  readonly reload: ReloadPort | undefined;
   readonly metrics: MetricsSource;
   readonly counters: CountersPort;
   readonly audit: (act: AuditRecord) => void;

@@ -35,17 +35,12 @@ const CLOSE_WITHIN_MS = 1_000;
 /** The admin port. Nothing happens before `listen`. */
 export class AdminServer {
   readonly #server: Server;
-  readonly #options: AdminServerOptions;
+  #options: AdminServerOptions;
+  #viaApp: RequestListener;
 
   constructor(options: AdminServerOptions) {
     this.#options = options;
-    const app = createAdminApp(options);
-    const viaApp = getRequestListener(app.fetch, {
-      overrideGlobalObjects: false,
-      autoCleanupIncoming: false,
-      // A Host or a target that no URL can be made of.
-      errorHandler: () => problemResponse(deny("request_invalid")),
-    });
+    this.#viaApp = listenerOf(options);
     const server = createServer({
       maxHeaderSize: HEADERS_BYTES,
       headersTimeout: ARRIVE_WITHIN_MS,
@@ -62,7 +57,7 @@ export class AdminServer {
     server.on("request", (incoming, outgoing) => {
       const denial = formFault(incoming);
       if (denial !== undefined) refuse(outgoing, denial);
-      else viaApp(incoming, outgoing).catch(() => outgoing.destroy());
+      else this.#viaApp(incoming, outgoing).catch(() => outgoing.destroy());
     });
     const expectation = (_: IncomingMessage, outgoing: ServerResponse): void =>
       refuse(outgoing, deny("expectation_failed"));
@@ -72,6 +67,18 @@ export class AdminServer {
     server.on("clientError", (error, socket) => refuseSocket(socket, parserDenial(error)));
     server.on("connection", (socket) => socket.on("error", () => {}));
     this.#server = server;
+  }
+
+  /** Whether it listens where `listen` says, so that it can serve another configuration without being opened anew. */
+  isAt(listen: ListenAddress): boolean {
+    const { host, port } = this.#options.listen;
+    return host === listen.host && port === listen.port;
+  }
+
+  /** Serves by other options from now on; the address stays what it was. */
+  serve(options: AdminServerOptions): void {
+    this.#options = options;
+    this.#viaApp = listenerOf(options);
   }
 
   /** Starts listening; resolves with the address. @throws GatewayFailure `listen_failed` */
@@ -107,6 +114,17 @@ export class AdminServer {
     await closed;
     clearTimeout(timer);
   }
+}
+
+type RequestListener = (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>;
+
+function listenerOf(options: AdminServerOptions): RequestListener {
+  return getRequestListener(createAdminApp(options).fetch, {
+    overrideGlobalObjects: false,
+    autoCleanupIncoming: false,
+    // A Host or a target that no URL can be made of.
+    errorHandler: () => problemResponse(deny("request_invalid")),
+  });
 }
 
 /** What keeps a request from being looked at any further. */

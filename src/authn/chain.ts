@@ -19,9 +19,15 @@ export interface ChainPolicy {
   readonly keyFields: readonly string[];
 }
 
+/** What a decision asks about the credentials of a request: an `AuthnChain`, or what stands for one. */
+export interface CredentialRule {
+  authenticate(fields: Fields, search: string, clientAddress: string): Awaitable<AuthnOutcome>;
+  deciding(fields: Fields, search: string): DecidingCredentials;
+}
+
 const PASS: AuthnOutcome = { kind: "authenticated", principal: ANONYMOUS };
 
-export class AuthnChain {
+export class AuthnChain implements CredentialRule {
   readonly #policy: ChainPolicy;
   readonly #accepted: ReadonlySet<CredentialKind>;
   /** Set when every alternative is one credential: the usual rule, decided without looking at combinations. */

@@ -2,33 +2,48 @@
 
 import { claimAt } from "../core/claims.ts";
 import { type Denial, deny } from "../core/denial.ts";
+import type { ObservePart } from "../core/observe.ts";
 import type { Principal } from "../core/principal.ts";
 import type { AuthzPolicy, Requirement } from "./policy.ts";
 
-/** The refusal, or undefined when the principal may pass. */
+/** Takes a refusal by a part that is only observed, and tells whether it did. */
+export type Observe = (part: ObservePart, denial: Denial) => boolean;
+
+/** The refusal, or undefined when the principal may pass. What `observe` takes doesn't refuse. */
 export function authorize(
   policy: AuthzPolicy,
   principal: Principal,
   parameters: Readonly<Record<string, string>>,
+  observe?: Observe,
 ): Denial | undefined {
   const { scopes, roles } = policy;
   if (scopes !== undefined && !principal.scopes.meets(scopes)) {
-    return deny("scope_insufficient", "scope_missing", { requiredScopes: scopes.scopes });
+    const denial = deny("scope_insufficient", "scope_missing", { requiredScopes: scopes.scopes });
+    if (observe?.("scopes", denial) !== true) return denial;
   }
-  if (roles !== undefined) {
-    const holds = (role: string): boolean => principal.roles.includes(role);
-    if (!(roles.mode === "all" ? roles.roles.every(holds) : roles.roles.some(holds))) {
-      return deny("role_insufficient", "role_missing");
-    }
+  if (roles !== undefined && !holdsRoles(principal, roles)) {
+    const denial = deny("role_insufficient", "role_missing");
+    if (observe?.("roles", denial) !== true) return denial;
   }
   for (const requirement of policy.require) {
-    if (!requirementHolds(requirement, principal, parameters))
-      return deny("requirement_failed", "requirement_not_met");
+    if (requirementHolds(requirement, principal, parameters)) continue;
+    const denial = deny("requirement_failed", "requirement_not_met");
+    return observe?.("require", denial) === true ? undefined : denial;
   }
   return undefined;
 }
 
-function requirementHolds(
+/** Whether the principal holds every role (`all`) or one of them (`any`). */
+export function holdsRoles(
+  principal: Pick<Principal, "roles">,
+  { mode, roles }: NonNullable<AuthzPolicy["roles"]>,
+): boolean {
+  const holds = (role: string): boolean => principal.roles.includes(role);
+  return mode === "all" ? roles.every(holds) : roles.some(holds);
+}
+
+/** Whether the principal meets one requirement; a fact that it doesn't have meets none. */
+export function requirementHolds(
   requirement: Requirement,
   principal: Principal,
   parameters: Readonly<Record<string, string>>,

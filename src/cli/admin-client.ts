@@ -6,6 +6,7 @@ import type { AdminPolicy } from "../config/gateway-config.ts";
 import { loadConfig } from "../config/load.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { VARIABLE } from "../core/wording.ts";
+import { usesColor } from "./paint.ts";
 
 /** Why there is no answer, and the exit code that says so. */
 export interface NoAnswer {
@@ -13,7 +14,8 @@ export interface NoAnswer {
   readonly message: string;
 }
 
-const WITHIN_MS = 5_000;
+// A reload may wait for the keys of new issuers.
+const WITHIN_MS = 15_000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
 const ADMIN_MISSING = `this file has no admin port to ask. Add
@@ -26,7 +28,7 @@ or, where others can reach the address, { listen: 0.0.0.0:9090, token: "${VARIAB
 export async function adminOf(file: string): Promise<Result<AdminPolicy, NoAnswer>> {
   const loaded = await loadConfig(file, process.env);
   if (!loaded.ok) {
-    const diagnostics = formatDiagnostics(loaded.error, "text", process.stderr.isTTY === true);
+    const diagnostics = formatDiagnostics(loaded.error, "text", usesColor(process.stderr));
     return err({ exitCode: 2, message: diagnostics.trimEnd() });
   }
   const { admin } = loaded.value;
@@ -42,7 +44,7 @@ export async function adminOf(file: string): Promise<Result<AdminPolicy, NoAnswe
 /** The JSON that the gateway answers to one request. */
 export async function askAdmin(
   { listen, token }: AdminPolicy,
-  method: "GET" | "DELETE",
+  method: "GET" | "DELETE" | "POST",
   path: string,
 ): Promise<Result<unknown, NoAnswer>> {
   const host = EVERY.get(listen.host) ?? listen.host;
@@ -56,7 +58,8 @@ export async function askAdmin(
   }
   const body = parse(answer.text);
   if (body === undefined) return err({ exitCode: 3, message: `what answers on ${where} is no gatewarden` });
-  if (answer.status === 200) return ok(body);
+  // 422 is an answer too: the gateway looked, and says no.
+  if (answer.status === 200 || answer.status === 202 || answer.status === 422) return ok(body);
   if (answer.status === 401)
     return err({ exitCode: 3, message: `the gateway on ${where} has another token than this file` });
   const detail = "detail" in body ? String(body.detail) : "";

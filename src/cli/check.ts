@@ -3,6 +3,7 @@
 import { type DiagnosticFormat, formatDiagnostics } from "../config/diagnostics.ts";
 import type { GatewayConfig } from "../config/gateway-config.ts";
 import { inspectConfig } from "../config/load.ts";
+import { usesColor } from "./paint.ts";
 
 export interface CheckOptions {
   /** Path of the file. */
@@ -23,7 +24,7 @@ export async function check({ config: file, format }: CheckOptions): Promise<num
     process.stdout.write(`${JSON.stringify(body, null, 2)}\n`);
     return config === undefined ? 1 : 0;
   }
-  process.stdout.write(formatDiagnostics(report, format, process.stdout.isTTY === true));
+  process.stdout.write(formatDiagnostics(report, format, usesColor(process.stdout)));
   if (format === "text")
     process.stdout.write(`${diagnostics.length > 0 ? "\n" : ""}${lastLine(file, config, diagnostics)}\n`);
   return config === undefined ? 1 : 0;

@@ -2,19 +2,7 @@
 
 import { Command, CommanderError, Option } from "commander";
 
-const NOT_YET = [
-  "init",
-  "explain",
-  "test",
-  "diff",
-  "replay",
-  "user",
-  "token",
-  "secret",
-  "import",
-  "reload",
-  "schema",
-];
+const NOT_YET = ["init", "explain", "test", "diff", "replay", "user", "token", "secret", "import", "schema"];
 
 const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
@@ -31,6 +19,10 @@ Examples:
   gatewarden limits show                           every limit and what it decided
   gatewarden limits show --key user:alice          what alice has used
   gatewarden limits show --key ip:203.0.113.7 --format json`,
+  reload: `
+Examples:
+  gatewarden reload --wait                         did it take my edit?
+  gatewarden reload -c /etc/gatewarden/gateway.yaml --wait --format json`,
   reset: `
 Example:
   gatewarden limits reset --key user:alice         alice starts anew`,
@@ -81,6 +73,13 @@ limitsCommand("reset", "empty the counters of one identity")
     process.exitCode = await (await import("./limits.ts")).limitsReset(options);
   });
 
+command("reload", "ask a running gateway to look at its file")
+  .option("--wait", "wait for the answer: exit 1 when the file is not taken")
+  .addOption(formatOption("text", "json"))
+  .addHelpText("after", EXAMPLES.reload)
+  .action(async (options) => {
+    process.exitCode = await (await import("./reload.ts")).reload(options);
+  });
 command("healthcheck", "exit 0 when the gateway of this file is ready").action(async (options) => {
   process.exitCode = await (await import("./healthcheck.ts")).healthcheck(options);
 });

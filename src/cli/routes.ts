@@ -5,6 +5,7 @@ import type { GatewayConfig, RoutePolicy } from "../config/gateway-config.ts";
 import { inspectConfig } from "../config/load.ts";
 import { type FileLimit, isTiered, subjectText, type TieredLimit } from "../rate-limit/policy.ts";
 import type { RouteMatch } from "../routing/policy.ts";
+import { usesColor } from "./paint.ts";
 import { rateText } from "./rate-text.ts";
 import { alignedTable } from "./table.ts";
 
@@ -20,7 +21,7 @@ export async function routes({ config: file, format }: RoutesOptions): Promise<n
   if (config === undefined) {
     const errors = diagnostics.filter((one) => one.severity === "error");
     process.stderr.write(
-      formatDiagnostics({ diagnostics: errors, source }, "text", process.stderr.isTTY === true),
+      formatDiagnostics({ diagnostics: errors, source }, "text", usesColor(process.stderr)),
     );
     return 1;
   }

@@ -2,9 +2,10 @@
 
 import type { AddressInfo } from "node:net";
 import { formatDiagnostics } from "../config/diagnostics.ts";
-import { openConfig } from "../config/load.ts";
+import { configSource, openConfig } from "../config/load.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import type { Gateway } from "../gateway.ts";
+import { usesColor } from "./paint.ts";
 
 /**
  * Loads `file`, serves, and resolves with the exit code: 0 after an orderly end, 1 when the file is invalid or the
@@ -16,13 +17,19 @@ export async function serve(
 ): Promise<number> {
   // The file is parsed by a child process; the gateway's own code is loaded in the meantime.
   const opened = await openConfig(file);
-  const [loaded, code] = await Promise.all([opened.load(process.env), import("../gateway.ts")]);
-  if (!loaded.ok) {
-    process.stderr.write(formatDiagnostics(loaded.error, "text", process.stderr.isTTY === true));
+  const [inspection, code] = await Promise.all([opened.inspect(process.env), import("../gateway.ts")]);
+  const { config, diagnostics, source } = inspection;
+  if (config === undefined) {
+    const errors = { diagnostics: diagnostics.filter(({ severity }) => severity === "error"), source };
+    process.stderr.write(formatDiagnostics(errors, "text", usesColor(process.stderr)));
     return 1;
   }
-  const gateway = await code.Gateway.create(loaded.value);
+  const gateway = await code.Gateway.create(config, {
+    source: configSource(file, process.env),
+    inspection,
+  });
   const ended = untilSignal(gateway);
+  process.on("SIGHUP", () => void gateway.reload("signal"));
   try {
     await onListening(await gateway.start());
   } catch (error) {

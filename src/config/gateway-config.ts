@@ -6,6 +6,7 @@ import type { FailurePolicy } from "../authn/failures/policy.ts";
 import type { IssuerPolicy } from "../authn/jwt/policy.ts";
 import type { AddressRules, AuthzPolicy, RoleTable } from "../authz/policy.ts";
 import type { AddressRange } from "../core/address.ts";
+import type { ObservePart } from "../core/observe.ts";
 import type { PathRules } from "../core/request-target.ts";
 import type { FileLimit, LimitPolicy } from "../rate-limit/policy.ts";
 import type { RouteMatch } from "../routing/policy.ts";
@@ -75,6 +76,8 @@ export interface RoutePolicy {
   readonly credentials: "single" | "firstMatch";
   readonly authz: AuthzPolicy;
   readonly ips: AddressRules;
+  /** Checks that are made and told but not enforced, in their order. */
+  readonly observe: readonly ObservePart[];
   /** The route's own, then those of `globalLimit`. */
   readonly limits: readonly FileLimit[];
   readonly cors: CorsPolicy | undefined;

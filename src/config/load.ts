@@ -15,6 +15,8 @@ export interface Inspection extends ConfigError {
   readonly config: GatewayConfig | undefined;
   /** Errors, warnings and notes. */
   readonly diagnostics: readonly Diagnostic[];
+  /** The files that it is made of, the configuration's own first. */
+  readonly files: readonly string[];
 }
 
 /** A file whose text is with the parser's process, or that can't be read. */
@@ -39,6 +41,7 @@ export async function openConfig(file: string): Promise<OpenedConfig> {
       diagnostics: report.diagnostics,
       source: report.source,
       incomplete: report.full,
+      files: report.files,
     };
   };
   const load = async (environment: Environment): Promise<Result<GatewayConfig, ConfigError>> => {
@@ -60,4 +63,16 @@ export async function loadConfig(
   environment: Environment,
 ): Promise<Result<GatewayConfig, ConfigError>> {
   return (await openConfig(file)).load(environment);
+}
+
+/** A file that can be read again and again. */
+export interface ConfigSource {
+  readonly file: string;
+  /** Never rejects. */
+  read(): Promise<Inspection>;
+}
+
+/** `file`, with variables from `environment` as it is at each reading. */
+export function configSource(file: string, environment: Environment): ConfigSource {
+  return { file, read: () => inspectConfig(file, environment) };
 }

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { apiKeyShape } from "../authn/api-key/options.ts";
 import { authOption, credentialsOption } from "../authn/options.ts";
 import { ipsOption, requireOption, rolesOption, scopesOption } from "../authz/options.ts";
+import { OBSERVE_PARTS } from "../core/observe.ts";
 import { DURATION, DURATION_HINT, SIZE, SIZE_HINT } from "../core/units.ts";
 import { NAME, NAME_HINT, notYet, SECRET_FILE, VARIABLE } from "../core/wording.ts";
 import { keyLimitsOption, limitOption } from "../rate-limit/options.ts";
@@ -214,6 +215,14 @@ export const corsOption = z
   .union([z.strictObject(corsShape), z.literal(false)], "expected a map with `origins`, or false")
   .describe("Which web pages may call");
 
+/** `observe`: what is decided and told, but not enforced. */
+export const observeOption = z
+  .union(
+    [z.boolean(), z.array(z.enum(OBSERVE_PARTS)).min(1)],
+    `expected true, false, or a list of ${OBSERVE_PARTS.join(", ")}`,
+  )
+  .describe("Checks that are made, logged and counted, but not enforced: true for all, or a list of some");
+
 const guards = {
   auth: authOption.optional(),
   scopes: scopesOption.optional(),
@@ -225,7 +234,7 @@ const guards = {
   timeouts: timeoutsOption.optional(),
   ips: ipsOption.optional(),
   forwardCredentials: z.boolean().describe("Whether the client's credentials reach the upstream").optional(),
-  observe: later("observe"),
+  observe: observeOption.optional(),
 };
 
 /** `defaults`: what every route has that doesn't say otherwise. */

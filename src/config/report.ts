@@ -107,6 +107,7 @@ export class Report {
   #compared = 0;
   readonly #private = new Set<string>();
   readonly #settled = new Set<number>();
+  readonly #files = new Set<string>();
 
   constructor(file: string, source: string) {
     this.file = file;
@@ -117,6 +118,16 @@ export class Report {
   /** A value that came out of a `${…}`: blanked wherever a message would repeat it. */
   hide(value: string): void {
     if (value !== "") this.#private.add(value);
+  }
+
+  /** A file that the configuration is made of, beside its own. */
+  uses(file: string): void {
+    this.#files.add(file);
+  }
+
+  /** The files that the configuration is made of, its own first. */
+  get files(): readonly string[] {
+    return [this.file, ...this.#files];
   }
 
   /** Nothing more is said about what stands at this offset: its one mistake was reported. */

@@ -106,6 +106,7 @@ class Substitution {
 
   async #file(node: ScalarNode, path: Path, name: string): Promise<Found | undefined> {
     const file = resolve(dirname(this.#report.file), name);
+    this.#report.uses(file);
     const read = await readText(file, MOST_SECRET_FILE_BYTES);
     if (!read.ok) {
       this.#report.add(

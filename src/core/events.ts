@@ -1,5 +1,8 @@
 // Operational events. Rooms below the composition root never log: they emit one of these, typed and free of secrets.
 
+/** What made the gateway read its file again. */
+export type ReloadTrigger = "file" | "signal" | "admin" | "program";
+
 export type GatewayEvent =
   | { readonly kind: "keys_refreshed"; readonly issuer: string; readonly keys: number }
   | {
@@ -9,6 +12,25 @@ export type GatewayEvent =
       readonly stale: boolean;
     }
   | { readonly kind: "key_ignored"; readonly issuer: string; readonly reason: string }
+  /** Another configuration is in force. */
+  | {
+      readonly kind: "config_applied";
+      readonly trigger: ReloadTrigger;
+      /** SHA-256 of the file's text. */
+      readonly hash: string;
+      readonly routes: number;
+    }
+  /** The file was not taken, and the configuration before it stays in force. */
+  | {
+      readonly kind: "config_rejected";
+      readonly trigger: ReloadTrigger;
+      readonly code: string;
+      readonly message: string;
+      readonly line?: number;
+      readonly column?: number;
+      /** Mistakes, or tests that failed. */
+      readonly errors: number;
+    }
   | { readonly kind: "store_unreachable"; readonly store: string; readonly reason: string }
   | { readonly kind: "store_recovered"; readonly store: string }
   /** The store deletes counters when its memory runs out, so limits may let more through than they say. */

@@ -1,26 +1,41 @@
-// What all requests of one running gateway share: the policy in force, the plans of its routes, the log, and who is in flight.
+// What all requests of one running gateway share: the plan in force, the log, and who is in flight.
 
 import type { Emit } from "../core/events.ts";
 import { type Listed, LiveList } from "../core/live-list.ts";
+import type { Principal } from "../core/principal.ts";
 import type { Arrival } from "../pipeline/arrival.ts";
 import type { Policy } from "../pipeline/decide.ts";
 import type { CompiledRoute, Decision } from "../pipeline/decision.ts";
-import { type GatewayLog, loggedPath } from "../telemetry/log.ts";
+import type { LimitResult } from "../rate-limit/outcome.ts";
+import { type DecisionRecord, type GatewayLog, loggedPath } from "../telemetry/log.ts";
 import { Deadlines } from "../upstream/deadlines.ts";
+import type { Transports } from "../upstream/transports.ts";
 import { RequestIds } from "./request-ids.ts";
-import type { RoutePlan } from "./route-plan.ts";
 
-export interface EdgeOptions {
+/**
+ * What one configuration makes of the edge: immutable, swapped as a whole. A request keeps the plan that was in force at
+ * its arrival to its end.
+ */
+export interface EdgePlan {
+  /** 1 for the first configuration, one more for each that followed; tells in the log by which one a request was judged. */
+  readonly generation: number;
   readonly policy: Policy;
-  readonly plans: ReadonlyMap<CompiledRoute, RoutePlan>;
-  readonly log: GatewayLog;
-  readonly emit: Emit;
+  /** By name of the upstream. */
+  readonly transports: ReadonlyMap<string, Transports>;
   /** Most requests in flight. */
   readonly inFlight: number;
   readonly legacyLimitFields: boolean;
   /** Share of requests that get an access line, 0 to 1; `denied`: refused ones only. */
   readonly access: number | "denied";
   readonly decisions: "all" | "denied" | "off";
+}
+
+/** A request that was answered, or not. */
+export interface Served {
+  readonly arrival: Arrival;
+  /** Reading of `performance.now()` at the arrival. */
+  readonly startedMs: number;
+  readonly decision: Decision | undefined;
 }
 
 /** How a request ended. */
@@ -45,24 +60,34 @@ export interface InFlight extends Cuttable, Listed {
   closeAfter(): void;
 }
 
-export class EdgeState {
-  readonly policy: Policy;
+/** Where the edge tells what happens. */
+export interface EdgePorts {
   readonly log: GatewayLog;
-  readonly inFlightLimit: number;
-  readonly legacyLimitFields: boolean;
+  readonly emit: Emit;
+}
+
+/** What carries a route's requests. Every upstream has its transports: the composition root makes both from one list. */
+export function transportsOf(plan: EdgePlan, route: CompiledRoute): Transports {
+  const transports = plan.transports.get(route.upstream);
+  if (transports === undefined) throw new Error(`upstream ${route.upstream} has no transport`);
+  return transports;
+}
+
+export class EdgeState {
+  /** In force for requests that arrive now. */
+  plan: EdgePlan;
+  readonly log: GatewayLog;
   readonly runs = new LiveList<InFlight>();
   readonly deadlines = new Deadlines();
   readonly tunnels = new Set<Cuttable>();
   draining = false;
-  readonly #options: EdgeOptions;
+  readonly #emit: Emit;
   readonly #ids = new RequestIds();
 
-  constructor(options: EdgeOptions) {
-    this.#options = options;
-    this.policy = options.policy;
-    this.log = options.log;
-    this.inFlightLimit = options.inFlight;
-    this.legacyLimitFields = options.legacyLimitFields;
+  constructor(plan: EdgePlan, { log, emit }: EdgePorts) {
+    this.plan = plan;
+    this.log = log;
+    this.#emit = emit;
   }
 
   /** From now on every answer is the last one on its connection, those under way included. */
@@ -76,16 +101,11 @@ export class EdgeState {
     return this.#ids.next();
   }
 
-  /** Every compiled route has a plan; the composition root makes both from one list. */
-  planOf(route: CompiledRoute): RoutePlan {
-    const plan = this.#options.plans.get(route);
-    if (plan === undefined) throw new Error(`route ${route.name} has no plan`);
-    return plan;
-  }
-
-  /** @param startedMs reading of `performance.now()` at the arrival */
-  logAccess(arrival: Arrival, startedMs: number, decision: Decision | undefined, ending: Ending): void {
-    const { access } = this.#options;
+  logAccess(
+    { access, generation }: EdgePlan,
+    { arrival, startedMs, decision }: Served,
+    ending: Ending,
+  ): void {
     const logged =
       access === "denied" ? ending.code !== undefined : access >= 1 || (access > 0 && Math.random() < access);
     if (!logged) return;
@@ -105,15 +125,15 @@ export class EdgeState {
       subject: decision?.principal?.subject,
       authMethod: decision?.principal?.method,
       ended: ending.ended,
+      generation,
     });
   }
 
-  logDecision(decision: Decision, arrival: Arrival): void {
-    const { decisions } = this.#options;
+  logDecision({ decisions, generation }: EdgePlan, decision: Decision, arrival: Arrival): void {
     const { limit } = decision;
-    const observed = limit === undefined || limit.kind === "unavailable" ? undefined : limit.observed;
+    const overLimits = limit === undefined || limit.kind === "unavailable" ? undefined : limit.observed;
     // What would have been refused is told with what was refused.
-    const quiet = decision.kind !== "refuse" && observed === undefined;
+    const quiet = decision.kind !== "refuse" && overLimits === undefined && decision.observed === undefined;
     if (decisions === "off" || (decisions === "denied" && quiet)) return;
     const refusal = decision.kind === "refuse" ? decision : undefined;
     const { request, principal } = decision;
@@ -121,17 +141,19 @@ export class EdgeState {
       requestId: request?.id ?? arrival.id,
       client: request?.clientAddress ?? arrival.peerAddress,
       method: arrival.method,
+      host: request?.authority,
       path: loggedPath(request?.target.path ?? arrival.rawTarget),
       decision: decision.kind,
       route: decision.route?.name,
       line: decision.route?.line,
       code: refusal?.denial.code,
       reason: refusal?.denial.reason,
-      subject: principal?.subject,
-      authMethod: principal?.method,
-      keyId: principal?.keyId,
+      ...whoOf(principal),
       limit: refusal?.limit?.kind === "refused" ? refusal.limit.tightest.policy.name : undefined,
-      wouldRefuse: observed,
+      quota: quotaOf(limit),
+      observed: decision.observed?.map(({ code }) => code),
+      wouldRefuse: overLimits,
+      generation,
     });
   }
 
@@ -142,10 +164,32 @@ export class EdgeState {
 
   /** The upstream was to tell what a request cost, and what it told is no whole number. */
   costInvalid(upstream: string, field: string, requestId: string): void {
-    this.#options.emit({ kind: "cost_invalid", upstream, field, requestId });
+    this.#emit({ kind: "cost_invalid", upstream, field, requestId });
   }
 
   upstreamFailed(upstream: string, reason: string, requestId: string): void {
-    this.#options.emit({ kind: "upstream_failed", upstream, reason, requestId });
+    this.#emit({ kind: "upstream_failed", upstream, reason, requestId });
   }
+}
+
+/** What the log may tell of a caller: what rules are made of, and no claim beyond. */
+function whoOf(
+  principal: Principal | undefined,
+): Pick<DecisionRecord, "subject" | "issuer" | "authMethod" | "keyId" | "scopes" | "roles" | "tier" | "org"> {
+  return {
+    subject: principal?.subject,
+    issuer: principal?.issuer,
+    authMethod: principal?.method,
+    keyId: principal?.keyId,
+    scopes: principal?.scopes.values,
+    roles: principal?.roles,
+    tier: principal?.tier,
+    org: principal?.org,
+  };
+}
+
+function quotaOf(limit: LimitResult | undefined): string | undefined {
+  if (limit === undefined || limit.kind === "unavailable" || limit.outcomes.length === 0) return undefined;
+  const { name, limit: units, windowMs } = limit.tightest.policy;
+  return `${name} ${units}/${windowMs / 1_000}s`;
 }

@@ -6,19 +6,6 @@ import type { CompiledRoute } from "../pipeline/decision.ts";
 import { limitFields } from "../rate-limit/fields.ts";
 import type { LimitResult } from "../rate-limit/outcome.ts";
 
-/** Names that the gateway speaks for on a limited route's answers; an upstream's own would contradict them. */
-export const LIMIT_FIELDS: readonly string[] = [
-  "ratelimit",
-  "ratelimit-policy",
-  "ratelimit-limit",
-  "ratelimit-remaining",
-  "ratelimit-reset",
-  "ratelimit-mode",
-  "x-ratelimit-limit",
-  "x-ratelimit-remaining",
-  "x-ratelimit-reset",
-];
-
 /** Flat name and value list. A refusal brings its request id itself (`withoutId`). */
 export function ownFields(
   { legacyLimitFields }: { readonly legacyLimitFields: boolean },

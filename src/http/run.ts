@@ -8,15 +8,15 @@ import type { Arrival } from "../pipeline/arrival.ts";
 import { preflightFields } from "../pipeline/cors.ts";
 import { decide } from "../pipeline/decide.ts";
 import type { Decision, Forward, Preflight, Refuse } from "../pipeline/decision.ts";
+import { portOf, upstreamPath } from "../pipeline/forward-plan.ts";
 import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
 import { RequestBody } from "../upstream/request-body.ts";
 import { isLoop, requestFields } from "../upstream/request-fields.ts";
 import { arrivalOf, closeAfterAnswer, hold, lingerAtClose, readRest, release } from "./connection.ts";
-import type { EdgeState, InFlight } from "./edge-state.ts";
+import { type EdgePlan, type EdgeState, type InFlight, transportsOf } from "./edge-state.ts";
 import { laterCosts } from "./later-costs.ts";
 import { ownFields } from "./own-fields.ts";
 import { renderRefusal } from "./refusal.ts";
-import { portOf, type RoutePlan, upstreamPath } from "./route-plan.ts";
 
 // Bodies that are announced as no longer than this are read to their end after a refusal, so the connection lives on.
 const DRAINED_BYTES = 64 * 1024;
@@ -25,6 +25,7 @@ const NO_BODY_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"])
 export class Run implements InFlight {
   slot = -1;
   readonly #state: EdgeState;
+  readonly #plan: EdgePlan;
   readonly #incoming: IncomingMessage;
   readonly #outgoing: ServerResponse;
   readonly #expectsContinue: boolean;
@@ -44,6 +45,7 @@ export class Run implements InFlight {
     expectsContinue: boolean,
   ) {
     this.#state = state;
+    this.#plan = state.plan;
     this.#incoming = incoming;
     this.#outgoing = outgoing;
     this.#expectsContinue = expectsContinue;
@@ -60,11 +62,11 @@ export class Run implements InFlight {
   start(): void {
     if (!this.#open()) return;
     try {
-      if (this.#state.runs.size > this.#state.inFlightLimit) {
+      if (this.#state.runs.size > this.#plan.inFlight) {
         this.#refuse(unread(deny("overloaded", "in_flight", { retryAfterSeconds: 1 })));
         return;
       }
-      const decision = decide(this.#state.policy, this.#arrival);
+      const decision = decide(this.#plan.policy, this.#arrival);
       if (!isPromise(decision)) this.#act(decision);
       else {
         decision.then(
@@ -111,7 +113,7 @@ export class Run implements InFlight {
   #act(decision: Decision): void {
     if (this.#outgoing.destroyed) return;
     this.#decision = decision;
-    this.#state.logDecision(decision, this.#arrival);
+    this.#state.logDecision(this.#plan, decision, this.#arrival);
     try {
       if (decision.kind === "forward") this.#forward(decision, false);
       else if (decision.kind === "refuse") this.#refuse(decision);
@@ -129,7 +131,7 @@ export class Run implements InFlight {
 
   #forward(decision: Forward, again: boolean): void {
     const { request, route, principal } = decision;
-    const plan = this.#state.planOf(route);
+    const plan = route.forward;
     if (isLoop(request)) {
       this.#state.upstreamFailed(plan.upstream.name, "proxy_loop", request.id);
       this.#refuseForwarded(deny("upstream_invalid", "proxy_loop"));
@@ -144,14 +146,14 @@ export class Run implements InFlight {
         edits: plan.responseEdits,
         replaced: plan.replaced,
         keepPrivate: principal.method === "apiKey",
-        own: ownFields(this.#state, decision.request, route, decision.limit),
+        own: ownFields(this.#plan, decision.request, route, decision.limit),
       },
       timeouts: plan.timeouts,
       deadlines: this.#state.deadlines,
       onHead: laterCosts(decision, (field) => this.#state.costInvalid(plan.upstream.name, field, request.id)),
       onEnd: (end) => {
         try {
-          this.#onExchangeEnd(decision, plan, end, again || body !== null);
+          this.#onExchangeEnd(decision, end, again || body !== null);
         } catch (error) {
           this.#fail(error);
         }
@@ -159,7 +161,7 @@ export class Run implements InFlight {
     });
     this.#exchange = exchange;
     if (this.#expectsContinue && body !== null) this.#outgoing.writeContinue();
-    plan.transport.send(
+    transportsOf(this.#plan, route).http.send(
       {
         method: request.method,
         path: upstreamPath(plan, request),
@@ -173,12 +175,13 @@ export class Run implements InFlight {
 
   #body({ fields }: GatewayRequest, length: number | undefined): RequestBody | null {
     if (!fields.names.includes("transfer-encoding") && (length ?? 0) === 0) return null;
-    return new RequestBody(this.#incoming, this.#state.policy.admission.bodyBytes, () =>
+    return new RequestBody(this.#incoming, this.#plan.policy.admission.bodyBytes, () =>
       this.#exchange?.touch(),
     );
   }
 
-  #onExchangeEnd(decision: Forward, plan: RoutePlan, end: ExchangeEnd, final: boolean): void {
+  #onExchangeEnd(decision: Forward, end: ExchangeEnd, final: boolean): void {
+    const { upstream } = decision.route;
     if (end.kind === "answered") return;
     if (end.kind === "aborted") {
       this.#ended ??= "client_aborted";
@@ -186,7 +189,7 @@ export class Run implements InFlight {
     }
     if (end.kind === "broken") {
       this.#ended = "upstream_truncated";
-      this.#state.upstreamFailed(plan.upstream.name, end.reason, decision.request.id);
+      this.#state.upstreamFailed(upstream, end.reason, decision.request.id);
       return;
     }
     const { failure } = end;
@@ -201,7 +204,7 @@ export class Run implements InFlight {
       return;
     }
     if (failure.code !== "body_too_large")
-      this.#state.upstreamFailed(plan.upstream.name, failure.reason, decision.request.id);
+      this.#state.upstreamFailed(upstream, failure.reason, decision.request.id);
     this.#refuseForwarded(deny(failure.code, failure.reason));
   }
 
@@ -216,6 +219,7 @@ export class Run implements InFlight {
       route: known?.route,
       principal: known?.principal,
       limit: known?.limit,
+      observed: known?.observed,
     });
   }
 
@@ -228,7 +232,7 @@ export class Run implements InFlight {
       fields:
         request === undefined || route === undefined
           ? NO_FIELDS
-          : ownFields(this.#state, request, route, refusal.limit, true),
+          : ownFields(this.#plan, request, route, refusal.limit, true),
     });
     this.#code = denial.code;
     this.#grpcStatus = answer.grpcStatus;
@@ -273,7 +277,8 @@ export class Run implements InFlight {
       readRest(this.#incoming);
     }
     const { headersSent, statusCode } = this.#outgoing;
-    this.#state.logAccess(this.#arrival, this.#startedMs, this.#decision, {
+    const served = { arrival: this.#arrival, startedMs: this.#startedMs, decision: this.#decision };
+    this.#state.logAccess(this.#plan, served, {
       status: headersSent ? statusCode : 499,
       code: this.#code,
       grpcStatus: this.#grpcStatus,
@@ -302,5 +307,6 @@ function unread(denial: Denial): Refuse {
     route: undefined,
     principal: undefined,
     limit: undefined,
+    observed: undefined,
   };
 }

@@ -26,39 +26,40 @@ export interface ServerBounds {
   readonly connections: number;
 }
 
-export interface EdgeServerOptions {
+/** What a listener serves beside forwarded requests, and within which bounds. */
+export interface EdgeSite {
   readonly app: Hono<{ Bindings: HttpBindings }>;
   /** Paths that the application answers itself; everything else is decided on without passing through it. */
   readonly ownPaths: ReadonlySet<string>;
-  readonly state: EdgeState;
   readonly bounds: ServerBounds;
 }
+
+type RequestListener = (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>;
 
 // A Host that the adapter accepts; any other is judged, and refused, by the decision.
 const READABLE_HOST =
   /^(?:[\w.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?$/i;
 const CHECK_EVERY_MS = 1_000;
+const CLOSE_IDLE_EVERY_MS = 100;
 
 export class EdgeServer {
   readonly #server: Server;
   readonly #connections = new LiveList<Connection>();
   readonly #state: EdgeState;
-  readonly #bounds: ServerBounds;
+  #bounds: ServerBounds;
+  #ownPaths: ReadonlySet<string>;
+  #viaApp: RequestListener;
+  #retired = false;
 
-  constructor({ app, ownPaths, state, bounds }: EdgeServerOptions) {
+  constructor(state: EdgeState, site: EdgeSite) {
     this.#state = state;
-    this.#bounds = bounds;
-    const viaApp = getRequestListener(app.fetch, {
-      overrideGlobalObjects: false,
-      autoCleanupIncoming: false,
-    });
+    this.#bounds = site.bounds;
+    this.#ownPaths = site.ownPaths;
+    this.#viaApp = listenerOf(site);
     this.#server = createServer({
-      maxHeaderSize: bounds.headersBytes + bounds.urlBytes,
-      headersTimeout: Math.min(bounds.headerTimeoutMs, bounds.requestTimeoutMs),
-      requestTimeout: bounds.requestTimeoutMs,
       // Idle connections are ended by `#endIdle`: Node would set and clear a timer for every request.
       keepAliveTimeout: 0,
-      connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, bounds.headerTimeoutMs),
+      connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, site.bounds.headerTimeoutMs),
       requireHostHeader: false,
       insecureHTTPParser: false,
       noDelay: true,
@@ -66,16 +67,16 @@ export class EdgeServer {
       shouldUpgradeCallback: isWebSocketHandshake,
     });
     this.#server.maxHeadersCount = 0;
-    this.#server.maxConnections = bounds.connections;
+    this.#setBounds(site.bounds);
     this.#server.on("request", (incoming, outgoing) => {
-      if (!isOwn(incoming, ownPaths)) {
+      if (!isOwn(incoming, this.#ownPaths)) {
         this.#run(incoming, outgoing, false);
         return;
       }
       hold(incoming.socket);
       outgoing.on("close", () => release(incoming.socket));
-      if (state.draining) outgoing.shouldKeepAlive = false;
-      void viaApp(incoming, outgoing);
+      if (state.draining || this.#retired) outgoing.shouldKeepAlive = false;
+      void this.#viaApp(incoming, outgoing);
     });
     this.#server.on("checkContinue", (incoming, outgoing) => this.#run(incoming, outgoing, true));
     this.#server.on("checkExpectation", (incoming, outgoing) => this.#refuseExpectation(incoming, outgoing));
@@ -87,6 +88,22 @@ export class EdgeServer {
     this.#server.on("connection", (socket) => this.#onConnection(socket));
   }
 
+  /** Serves another site from now on. What is under way goes on; the bound on header sections holds for new connections. */
+  serve(site: EdgeSite): void {
+    this.#ownPaths = site.ownPaths;
+    this.#viaApp = listenerOf(site);
+    this.#setBounds(site.bounds);
+  }
+
+  /** Node reads these anew: the timeouts at every check, the rest for every connection. */
+  #setBounds(bounds: ServerBounds): void {
+    this.#bounds = bounds;
+    Object.assign(this.#server, { maxHeaderSize: bounds.headersBytes + bounds.urlBytes });
+    this.#server.headersTimeout = Math.min(bounds.headerTimeoutMs, bounds.requestTimeoutMs);
+    this.#server.requestTimeout = bounds.requestTimeoutMs;
+    this.#server.maxConnections = bounds.connections;
+  }
+
   /** Ends connections on which nothing happened for the idle timeout, and at most one check longer. */
   #endIdle(checkEveryMs: number): void {
     const mostChecks = Math.ceil(this.#bounds.idleTimeoutMs / checkEveryMs);
@@ -95,6 +112,11 @@ export class EdgeServer {
       connection.idleChecks += 1;
       if (connection.idleChecks > mostChecks) connection.socket.destroy();
     }
+  }
+
+  /** Where it listens; only while it does. */
+  get address(): AddressInfo {
+    return this.#server.address() as AddressInfo;
   }
 
   /** Starts listening; resolves with the address. @throws GatewayFailure `listen_failed` */
@@ -120,7 +142,7 @@ export class EdgeServer {
     const checkEveryMs = Math.min(CHECK_EVERY_MS, this.#bounds.idleTimeoutMs);
     const checks = setInterval(() => this.#endIdle(checkEveryMs), checkEveryMs).unref();
     this.#server.once("close", () => clearInterval(checks));
-    return this.#server.address() as AddressInfo;
+    return this.address;
   }
 
   /** Takes no new connections and ends idle ones; resolves once every connection has ended. */
@@ -130,6 +152,17 @@ export class EdgeServer {
       NetServer.prototype.close.call(this.#server, () => resolve());
       this.closeIdle();
     });
+  }
+
+  /**
+   * Takes no new connections and lets those that there are end by themselves, each with the answer that is under way or
+   * the next one. Resolves once all have.
+   */
+  async retire(): Promise<void> {
+    this.#retired = true;
+    const idle = setInterval(() => this.closeIdle(), CLOSE_IDLE_EVERY_MS).unref();
+    await this.close();
+    clearInterval(idle);
   }
 
   closeIdle(): void {
@@ -144,6 +177,7 @@ export class EdgeServer {
   }
 
   #run(incoming: IncomingMessage, outgoing: ServerResponse, expectsContinue: boolean): void {
+    if (this.#retired) outgoing.shouldKeepAlive = false;
     new Run(this.#state, incoming, outgoing, expectsContinue).start();
   }
 
@@ -186,12 +220,18 @@ export class EdgeServer {
     });
     writeToSocket(socket, answer);
     const { peerAddress } = connectionOf(socket as Socket);
-    this.#state.logAccess({ ...NOTHING_READ, id, method, peerAddress }, performance.now(), undefined, {
+    const arrival = { ...NOTHING_READ, id, method, peerAddress };
+    const served = { arrival, startedMs: performance.now(), decision: undefined };
+    this.#state.logAccess(this.#state.plan, served, {
       status: answer.status,
       code: denial.code,
       ended: denial.reason,
     });
   }
+}
+
+function listenerOf({ app }: EdgeSite): RequestListener {
+  return getRequestListener(app.fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
 }
 
 const NOTHING_READ = {

@@ -7,15 +7,15 @@ import { type Denial, deny } from "../core/denial.ts";
 import type { Arrival } from "../pipeline/arrival.ts";
 import { decide } from "../pipeline/decide.ts";
 import type { Decision, Forward } from "../pipeline/decision.ts";
+import { portOf, upstreamPath } from "../pipeline/forward-plan.ts";
 import { requestFields } from "../upstream/request-fields.ts";
 import { GOING_AWAY, POLICY_VIOLATION, type Tunnel } from "../upstream/tunnel.ts";
 import { arrivalOf, hold } from "./connection.ts";
-import type { EdgeState } from "./edge-state.ts";
+import { type EdgePlan, type EdgeState, transportsOf } from "./edge-state.ts";
 import { laterCosts } from "./later-costs.ts";
 import { ownFields } from "./own-fields.ts";
 import { writeToSocket } from "./parser-error.ts";
 import { renderRefusal } from "./refusal.ts";
-import { portOf, upstreamPath } from "./route-plan.ts";
 
 // setTimeout can't hold more; a credential that lives longer is looked at again then.
 const LONGEST_TIMER_MS = 2_147_483_647;
@@ -44,11 +44,12 @@ export async function handleUpgrade(
   hold(incoming.socket);
   const id = state.newRequestId();
   const startedMs = performance.now();
+  const { plan } = state;
   try {
     const arrival = arrivalOf(incoming, id, true);
-    const decision = state.draining ? undefined : await decide(state.policy, arrival);
-    if (decision !== undefined) state.logDecision(decision, arrival);
-    new Handshake(state, { incoming, socket, head, arrival, startedMs }).proceed(decision);
+    const decision = state.draining ? undefined : await decide(plan.policy, arrival);
+    if (decision !== undefined) state.logDecision(plan, decision, arrival);
+    new Handshake(state, plan, { incoming, socket, head, arrival, startedMs }).proceed(decision);
   } catch (error) {
     state.logDefect(error, id);
     socket.destroy();
@@ -65,11 +66,13 @@ interface Arrived {
 
 class Handshake {
   readonly #state: EdgeState;
+  readonly #plan: EdgePlan;
   readonly #arrived: Arrived;
   #decision: Decision | undefined;
 
-  constructor(state: EdgeState, arrived: Arrived) {
+  constructor(state: EdgeState, plan: EdgePlan, arrived: Arrived) {
     this.#state = state;
+    this.#plan = plan;
     this.#arrived = arrived;
   }
 
@@ -85,11 +88,11 @@ class Handshake {
   #open(decision: Forward): void {
     const { incoming, socket, head } = this.#arrived;
     const { request, route, principal } = decision;
-    const plan = this.#state.planOf(route);
+    const plan = route.forward;
     const chargeLater = laterCosts(decision, (field) =>
       this.#state.costInvalid(plan.upstream.name, field, request.id),
     );
-    const opening = plan.tunnels.open(
+    const opening = transportsOf(this.#plan, route).tunnels.open(
       {
         incoming,
         socket,
@@ -98,7 +101,7 @@ class Handshake {
         fields: requestFields(plan.request, request, principal, portOf(request)),
         response: {
           replaced: plan.replaced,
-          own: ownFields(this.#state, request, route, decision.limit),
+          own: ownFields(this.#plan, request, route, decision.limit),
         },
       },
       {
@@ -139,7 +142,7 @@ class Handshake {
       fields:
         request === undefined || route === undefined
           ? []
-          : ownFields(this.#state, request, route, decision?.limit, true),
+          : ownFields(this.#plan, request, route, decision?.limit, true),
     });
     writeToSocket(this.#arrived.socket, answer);
     this.#log(answer.status, denial.code, undefined);
@@ -147,7 +150,8 @@ class Handshake {
 
   #log(status: number, code: string | undefined, ended: string | undefined): void {
     const { arrival, startedMs } = this.#arrived;
-    this.#state.logAccess(arrival, startedMs, this.#decision, { status, code, ended });
+    const served = { arrival, startedMs, decision: this.#decision };
+    this.#state.logAccess(this.#plan, served, { status, code, ended });
   }
 }
 

@@ -8,7 +8,8 @@ import type { FailureThrottle } from "../authn/failures/throttle.ts";
 import { addressAllowed } from "../authz/addresses.ts";
 import { authorize } from "../authz/authorize.ts";
 import { type Denial, deny } from "../core/denial.ts";
-import type { Principal } from "../core/principal.ts";
+import type { ObservePart } from "../core/observe.ts";
+import { ANONYMOUS, type Principal } from "../core/principal.ts";
 import type { GatewayRequest } from "../core/request.ts";
 import { type Awaitable, isPromise } from "../core/result.ts";
 import type { LimitInput } from "../rate-limit/limiter.ts";
@@ -22,10 +23,10 @@ import type { CompiledRoute, Decision, Forward, Refuse } from "./decision.ts";
 /** Everything that decisions are made from; immutable, swapped as a whole. */
 export interface Policy {
   readonly admission: AdmissionPolicy;
-  readonly routes: RouteTable<CompiledRoute>;
+  readonly routes: Pick<RouteTable<CompiledRoute>, "match">;
   readonly limiter: { take(limits: readonly RouteLimit[], input: LimitInput): Awaitable<LimitResult> };
   /** What becomes of those who send bad credentials in numbers; undefined: they are answered like everybody. */
-  readonly failures: FailureThrottle | undefined;
+  readonly failures: Pick<FailureThrottle, "beforeAuthentication" | "afterRejection"> | undefined;
   /** Header that API-key challenges name. */
   readonly keyField: string;
 }
@@ -34,6 +35,26 @@ interface Matched {
   readonly request: GatewayRequest;
   readonly route: CompiledRoute;
   readonly parameters: Readonly<Record<string, string>>;
+  /** Takes what a route that is observed in part would have refused; undefined where everything is enforced. */
+  readonly notes: Notes | undefined;
+}
+
+/** The refusals of the observed parts of one route. */
+class Notes {
+  readonly #parts: ReadonlySet<ObservePart>;
+  denials: Denial[] | undefined;
+
+  constructor(parts: ReadonlySet<ObservePart>) {
+    this.#parts = parts;
+  }
+
+  /** Whether `part` is observed, so that its refusal was noted and isn't enforced. */
+  readonly take = (part: ObservePart, denial: Denial): boolean => {
+    if (!this.#parts.has(part)) return false;
+    this.denials ??= [];
+    this.denials.push(denial);
+    return true;
+  };
 }
 
 // TRACE would reflect credentials to whoever asks; CONNECT is for forward proxies (RFC 9110 sections 9.3.6 and 9.3.8).
@@ -58,17 +79,25 @@ export function decide(policy: Policy, arrival: Arrival): Awaitable<Decision> {
         cors: asked.route.cors,
         principal: undefined,
         limit: undefined,
+        observed: undefined,
       };
     }
   }
   const found = findRoute(policy, request, request.method);
   if (found.kind !== "match" || NEVER_FORWARDED.has(request.method)) return unrouted(request, found);
-  const matched: Matched = { request, route: found.route, parameters: found.parameters };
+  const { observe } = found.route;
+  const matched: Matched = {
+    request,
+    route: found.route,
+    parameters: found.parameters,
+    notes: observe === undefined ? undefined : new Notes(observe),
+  };
   if (!addressAllowed(found.route.ips, request.clientAddress)) {
-    return refuseOn(policy, matched, undefined, deny("address_denied"));
+    const denial = deny("address_denied");
+    if (matched.notes?.take("ips", denial) !== true) return refuseOn(policy, matched, undefined, denial);
   }
   const guess = policy.failures?.beforeAuthentication(found.route.chain, request);
-  if (guess !== undefined) return refuseOn(policy, matched, undefined, guess);
+  if (guess !== undefined) return unauthenticated(policy, matched, guess);
   const outcome = found.route.chain.authenticate(
     request.fields,
     request.target.search,
@@ -87,10 +116,20 @@ function afterAuthentication(policy: Policy, matched: Matched, outcome: AuthnOut
   if (outcome.kind === "rejected") {
     const { denial } = outcome;
     const answer = policy.failures?.afterRejection(matched.route.chain, matched.request, denial) ?? denial;
-    return refuseOn(policy, matched, undefined, answer);
+    return unauthenticated(policy, matched, answer);
   }
-  const { principal } = outcome;
-  const denial = authorize(matched.route.authz, principal, matched.parameters);
+  return afterCredentials(policy, matched, outcome.principal);
+}
+
+/** Where credentials are only observed, whoever has no good one is nobody: nothing unverified becomes an identity. */
+function unauthenticated(policy: Policy, matched: Matched, denial: Denial): Awaitable<Decision> {
+  return matched.notes?.take("auth", denial) === true
+    ? afterCredentials(policy, matched, ANONYMOUS)
+    : refuseOn(policy, matched, undefined, denial);
+}
+
+function afterCredentials(policy: Policy, matched: Matched, principal: Principal): Awaitable<Decision> {
+  const denial = authorize(matched.route.authz, principal, matched.parameters, matched.notes?.take);
   if (denial !== undefined) {
     // Whoever sent no credential is asked for one; telling what is missing is for those who did.
     return principal.method === "anonymous"
@@ -110,11 +149,11 @@ function afterLimits(policy: Policy, matched: Matched, principal: Principal, lim
 }
 
 function forward(
-  { request, route, parameters }: Matched,
+  { request, route, parameters, notes }: Matched,
   principal: Principal,
   limit: LimitResult | undefined,
 ): Forward {
-  return { kind: "forward", request, route, principal, parameters, limit };
+  return { kind: "forward", request, route, principal, parameters, limit, observed: notes?.denials };
 }
 
 /** A refused caller is charged on the limits that need no principal, and learns of those first once they are used up. */
@@ -156,7 +195,7 @@ function limitDenial(limit: LimitResult): Denial {
 
 function refusal(
   policy: Policy,
-  { request, route }: Matched,
+  { request, route, notes }: Matched,
   principal: Principal | undefined,
   denial: Denial,
   limit: LimitResult | undefined,
@@ -164,7 +203,17 @@ function refusal(
   const challenged = wantsChallenge(denial)
     ? { ...denial, challenges: challengesFor(denial, route.credentialKinds, policy.keyField) }
     : denial;
-  return { kind: "refuse", denial: challenged, protocol: request.protocol, request, route, principal, limit };
+  const { protocol } = request;
+  return {
+    kind: "refuse",
+    denial: challenged,
+    protocol,
+    request,
+    route,
+    principal,
+    limit,
+    observed: notes?.denials,
+  };
 }
 
 const NOTHING_KNOWN = {
@@ -173,6 +222,7 @@ const NOTHING_KNOWN = {
   route: undefined,
   principal: undefined,
   limit: undefined,
+  observed: undefined,
 } as const;
 
 function unrouted(request: GatewayRequest, found: RouteResult<CompiledRoute>): Refuse {

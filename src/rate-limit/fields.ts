@@ -4,6 +4,19 @@
 import type { LimitOutcome, LimitResult } from "./outcome.ts";
 import type { LimitPolicy } from "./policy.ts";
 
+/** Names that the gateway speaks for on a limited route's answers; an upstream's own would contradict them. */
+export const LIMIT_FIELDS: readonly string[] = [
+  "ratelimit",
+  "ratelimit-policy",
+  "ratelimit-limit",
+  "ratelimit-remaining",
+  "ratelimit-reset",
+  "ratelimit-mode",
+  "x-ratelimit-limit",
+  "x-ratelimit-remaining",
+  "x-ratelimit-reset",
+];
+
 /** The parts of the fields that are the same for every answer under one policy. */
 interface ConstantParts {
   readonly limit: string;

@@ -30,7 +30,7 @@ export interface CounterState {
 /** What an inspector goes by. */
 export interface Inspected {
   readonly limits: () => Iterable<BoundLimit>;
-  readonly issuers: readonly string[];
+  readonly issuers: () => readonly string[];
   readonly prefix: string;
 }
 
@@ -195,7 +195,7 @@ export class Inspector {
   #users(value: string): readonly string[] {
     const bar = value.lastIndexOf("|");
     if (bar !== -1) return [identity("user", value.slice(0, bar), value.slice(bar + 1))];
-    return ["", ...this.#inspected.issuers].map((issuer) => identity("user", issuer, value));
+    return ["", ...this.#inspected.issuers()].map((issuer) => identity("user", issuer, value));
   }
 }
 

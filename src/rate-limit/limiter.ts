@@ -44,6 +44,15 @@ export interface LimiterOptions {
   readonly issuers?: readonly string[];
 }
 
+/** A route whose limits a limiter is told of. */
+export interface LimitedRoute {
+  readonly name: string;
+  readonly limits: readonly RouteLimit[];
+  readonly refusalLimits: readonly RouteLimit[];
+}
+
+type StatsByName = ReadonlyMap<string, LimitStats>;
+
 /** The parts of a limiter whose counters are shared. */
 interface Shared {
   readonly calls: ScriptCalls;
@@ -61,9 +70,10 @@ export class Limiter {
   readonly #shared: Shared | undefined;
   readonly #instances: () => number;
   readonly #plans = new WeakMap<readonly RouteLimit[], LimitPlan>();
-  readonly #named: LimitPlan[] = [];
-  readonly #ofKeys = new Map<KeyedLimits, ReadonlyMap<string, readonly BoundLimit[]>>();
-  readonly #stats = new Map<string, LimitStats>();
+  #named: LimitPlan[] = [];
+  #ofKeys = new Map<KeyedLimits, ReadonlyMap<string, readonly BoundLimit[]>>();
+  #stats = new Map<string, LimitStats>();
+  #issuers: readonly string[];
   readonly #inspector: Inspector;
   // The end of the last moment before the store is back, in which nothing is admitted without it.
   #returning: Promise<void> | undefined;
@@ -77,7 +87,8 @@ export class Limiter {
     this.#local = new LocalCounters(this.#store);
     const instances = options.instances ?? (() => 1);
     this.#instances = () => Math.max(1, instances());
-    const inspected = { limits: () => this.#limits(), issuers: options.issuers ?? [], prefix: this.#prefix };
+    this.#issuers = options.issuers ?? [];
+    const inspected = { limits: () => this.#limits(), issuers: () => this.#issuers, prefix: this.#prefix };
     if (options.script === undefined) {
       this.#inspector = new Inspector(inspected, this.#local, undefined, () => this.#now());
       return;
@@ -95,11 +106,24 @@ export class Limiter {
   }
 
   /**
-   * Makes `limits` known as those of the route called `route`, for statistics and for looking counters up. To be called
-   * before the first request.
+   * Makes the limits of a file known, for statistics and for looking counters up, in place of those known before. Counters
+   * live on under their names, and so do the statistics of limits that are still there. To be called before the first
+   * request under these limits.
+   * @param issuers those whose users may be asked about
    */
-  register(limits: readonly RouteLimit[], route: string): void {
-    if (!this.#plans.has(limits)) this.#named.push(this.#makePlan(limits, route));
+  adopt(routes: readonly LimitedRoute[], issuers: readonly string[]): void {
+    const before = this.#stats;
+    this.#stats = new Map();
+    this.#named = [];
+    this.#ofKeys = new Map();
+    this.#issuers = issuers;
+    const seen = new Set<readonly RouteLimit[]>();
+    for (const { name, limits, refusalLimits } of routes) {
+      for (const list of [limits, refusalLimits]) {
+        if (!seen.has(list)) this.#named.push(this.#makePlan(list, name, before));
+        seen.add(list);
+      }
+    }
   }
 
   /**
@@ -286,21 +310,23 @@ export class Limiter {
     return this.#plans.get(limits) ?? this.#makePlan(limits, "");
   }
 
-  #makePlan(limits: readonly RouteLimit[], route: string): LimitPlan {
+  #makePlan(limits: readonly RouteLimit[], route: string, before?: StatsByName): LimitPlan {
     const plan = new LimitPlan(limits, {
-      bind: (policy) => bindLimit(this.#prefix, policy, this.#statsOf(route, policy)),
-      bindKeys: (ofKeys) => this.#bindKeys(ofKeys),
+      bind: (policy) => bindLimit(this.#prefix, policy, this.#statsOf(route, policy, before)),
+      bindKeys: (ofKeys) => this.#bindKeys(ofKeys, before),
     });
     this.#plans.set(limits, plan);
     return plan;
   }
 
-  #bindKeys(ofKeys: KeyedLimits): ReadonlyMap<string, readonly BoundLimit[]> {
+  #bindKeys(ofKeys: KeyedLimits, before?: StatsByName): ReadonlyMap<string, readonly BoundLimit[]> {
     const known = this.#ofKeys.get(ofKeys);
     if (known !== undefined) return known;
     const bound = new Map<string, readonly BoundLimit[]>();
     for (const [key, policies] of ofKeys.byKey) {
-      const list = policies.map((policy) => bindLimit(this.#prefix, policy, this.#statsOf("", policy)));
+      const list = policies.map((policy) =>
+        bindLimit(this.#prefix, policy, this.#statsOf("", policy, before)),
+      );
       bound.set(key, list);
     }
     this.#ofKeys.set(ofKeys, bound);
@@ -308,12 +334,13 @@ export class Limiter {
   }
 
   /** The counts of one limit of one route, whatever the tier. */
-  #statsOf(route: string, policy: LimitPolicy): LimitStats {
+  #statsOf(route: string, policy: LimitPolicy, before?: StatsByName): LimitStats {
     if (policy.looked === true) return new LimitStats(route, policy);
     const name = JSON.stringify([route, policy.name]);
     let stats = this.#stats.get(name);
     if (stats === undefined) {
-      stats = new LimitStats(route, policy);
+      stats = before?.get(name) ?? new LimitStats(route, policy);
+      stats.follow(policy);
       this.#stats.set(name, stats);
     }
     return stats;

@@ -7,8 +7,8 @@ export class LimitStats {
   readonly route: string;
   readonly limit: string;
   /** What is in force while the shared store is away. */
-  readonly mode: StoreFailurePolicy;
-  readonly observed: boolean;
+  mode: StoreFailurePolicy;
+  observed: boolean;
   admitted = 0;
   refused = 0;
   /** Refusals because the store was away and the limit says `deny`. */
@@ -19,6 +19,12 @@ export class LimitStats {
   constructor(route: string, policy: LimitPolicy) {
     this.route = route;
     this.limit = policy.name;
+    this.mode = policy.onStoreFailure;
+    this.observed = policy.observe === true;
+  }
+
+  /** The limit goes on with other traits. */
+  follow(policy: LimitPolicy): void {
     this.mode = policy.onStoreFailure;
     this.observed = policy.observe === true;
   }

@@ -24,6 +24,8 @@ export interface AccessRecord {
   readonly authMethod: string | undefined;
   /** How the exchange ended when not by a complete answer: `client_aborted`, `upstream_truncated`. */
   readonly ended: string | undefined;
+  /** Which of the configurations since the start was in force for it, from 1. */
+  readonly generation: number;
 }
 
 /** One decision, with its reason. */
@@ -31,6 +33,8 @@ export interface DecisionRecord {
   readonly requestId: string;
   readonly client: string;
   readonly method: string;
+  /** Host and port that the client addressed, lower case. */
+  readonly host: string | undefined;
   readonly path: string;
   readonly decision: "forward" | "refuse" | "preflight";
   readonly route: string | undefined;
@@ -38,60 +42,61 @@ export interface DecisionRecord {
   readonly code: string | undefined;
   readonly reason: string | undefined;
   readonly subject: string | undefined;
+  readonly issuer: string | undefined;
   readonly authMethod: string | undefined;
   readonly keyId: string | undefined;
+  readonly scopes: readonly string[] | undefined;
+  readonly roles: readonly string[] | undefined;
+  readonly tier: string | undefined;
+  readonly org: string | undefined;
+  /** The limit that refused. */
   readonly limit: string | undefined;
+  /** The tightest limit that was looked at: `NAME UNITS/SECONDSs`. */
+  readonly quota: string | undefined;
+  /** Codes of the refusals that were only observed. */
+  readonly observed?: readonly string[] | undefined;
   /** Limits that are only observed and had no room. */
   readonly wouldRefuse?: readonly string[] | undefined;
+  /** Which of the configurations since the start decided, from 1. */
+  readonly generation: number;
 }
 
 /** One act of an operator. */
-export interface AuditRecord {
-  readonly event: "limits_reset";
-  readonly counters: number;
-}
+export type AuditRecord =
+  | { readonly event: "limits_reset"; readonly counters: number }
+  | { readonly event: "reload"; readonly result: string };
 
-export interface LogOptions {
+/** What a file says about the log as a whole. */
+export interface LogStyle {
   readonly level: "debug" | "info" | "warn" | "error";
   /** Constant members of every line. */
   readonly fields: Readonly<Record<string, string>>;
+}
+
+export interface LogOptions extends LogStyle {
   readonly sink: LineSink;
 }
 
 export class GatewayLog {
-  readonly #access: Logger;
-  readonly #decision: Logger;
-  readonly #system: Logger;
-  readonly #audit: Logger;
-  readonly #security: Logger;
+  #lines: Readonly<Record<LineType, Logger>>;
   readonly #sink: LineSink;
 
-  constructor({ level, fields, sink }: LogOptions) {
-    const root = pino(
-      {
-        base: { ...fields },
-        level,
-        timestamp: isoTime,
-        formatters: { level: (label) => ({ level: label }) },
-      },
-      sink,
-    );
-    // Access, decision and audit lines follow their own switches or none, whatever the level of the rest.
-    this.#access = root.child({ type: "access" }, { level: "info" });
-    this.#decision = root.child({ type: "decision" }, { level: "info" });
-    this.#audit = root.child({ type: "audit" }, { level: "info" });
-    this.#system = root.child({ type: "system" });
-    // Nor is an attack less worth knowing where the gateway's own affairs are not.
-    this.#security = root.child({ type: "security" }, { level: "info" });
+  constructor({ sink, ...style }: LogOptions) {
     this.#sink = sink;
+    this.#lines = loggers(style, sink);
+  }
+
+  /** Writes in another style from now on. */
+  restyle(style: LogStyle): void {
+    this.#lines = loggers(style, this.#sink);
   }
 
   access(record: AccessRecord): void {
-    this.#access.info(record);
+    this.#lines.access.info(record);
   }
 
   decision(record: DecisionRecord): void {
-    this.#decision.info(record);
+    this.#lines.decision.info(record);
   }
 
   /** One line about the gateway itself. `facts` are chosen by the caller and never hold request data. */
@@ -100,12 +105,12 @@ export class GatewayLog {
     event: string,
     facts: Readonly<Record<string, string | number | boolean>> = {},
   ): void {
-    this.#system[level]({ event, ...facts });
+    this.#lines.system[level]({ event, ...facts });
   }
 
   /** What an operator did; always written. Never holds an identity. */
   audit({ event, ...facts }: AuditRecord): void {
-    this.#audit.info({ event, ...facts });
+    this.#lines.audit.info({ event, ...facts });
   }
 
   /** A defect of the gateway itself: the kind and place of the error, never its message, which may hold request data. */
@@ -122,7 +127,7 @@ export class GatewayLog {
   event(event: GatewayEvent): void {
     const { kind, ...facts } = event;
     if (SECURITY.has(kind)) {
-      this.#security.warn({ event: kind, ...facts });
+      this.#lines.security.warn({ event: kind, ...facts });
       return;
     }
     this.system(GOOD_NEWS.has(kind) ? "info" : "warn", kind, facts);
@@ -137,9 +142,36 @@ export class GatewayLog {
   }
 }
 
+type LineType = "access" | "decision" | "audit" | "system" | "security";
+
+function loggers({ level, fields }: LogStyle, sink: LineSink): Readonly<Record<LineType, Logger>> {
+  const root = pino(
+    {
+      base: { ...fields },
+      level,
+      timestamp: isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    sink,
+  );
+  return {
+    // Access, decision and audit lines follow their own switches or none, whatever the level of the rest.
+    access: root.child({ type: "access" }, { level: "info" }),
+    decision: root.child({ type: "decision" }, { level: "info" }),
+    audit: root.child({ type: "audit" }, { level: "info" }),
+    system: root.child({ type: "system" }),
+    // Nor is an attack less worth knowing where the gateway's own affairs are not.
+    security: root.child({ type: "security" }, { level: "info" }),
+  };
+}
+
 /** Events that are about those who call, not about the gateway. */
 const SECURITY: ReadonlySet<GatewayEvent["kind"]> = new Set(["credential_failures"]);
-const GOOD_NEWS: ReadonlySet<GatewayEvent["kind"]> = new Set(["keys_refreshed", "store_recovered"]);
+const GOOD_NEWS: ReadonlySet<GatewayEvent["kind"]> = new Set([
+  "keys_refreshed",
+  "store_recovered",
+  "config_applied",
+]);
 
 let lastMs = 0;
 let lastText = "";

@@ -1,8 +1,8 @@
 // Metrics in the text format of Prometheus. The only file that knows prom-client: whoever counts does so in plain
 // numbers, which are read when they are asked for. Labels come from the file alone, so their number is bounded by it.
 
-import { readFileSync } from "node:fs";
 import { Counter, Gauge, Registry } from "prom-client";
+import { VERSION } from "./version.ts";
 
 /** The decisions of one limit of one route since the start. */
 export interface LimitStats {
@@ -179,10 +179,3 @@ function processMetrics(registers: Registers): void {
     set({}, process.memoryUsage.rss()),
   );
 }
-
-/** The version in the package's own manifest, which lies two folders up in a checkout and in the package alike. */
-const VERSION = ((): string => {
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-  const named = typeof manifest === "object" && manifest !== null && "version" in manifest;
-  return named ? String(manifest.version) : "unknown";
-})();

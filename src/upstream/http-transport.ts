@@ -51,6 +51,8 @@ export class HttpTransport implements ConnectionOwner {
   #sortOutAt = MANY_WAITING;
   #assigning = false;
   #closed = false;
+  /** Nothing is kept for later: a connection ends with the exchange that it carries. */
+  #retired = false;
   #session: Buffer | undefined;
   #looks: NodeJS.Timeout | undefined;
 
@@ -88,10 +90,19 @@ export class HttpTransport implements ConnectionOwner {
     }
   }
 
+  /** Closes what is idle, and from now on every connection that becomes so; requests that still come are carried. */
+  retire(): void {
+    this.#retired = true;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const connection of idle) connection.close();
+  }
+
   onConnected(connection: Connection): void {
     this.#connecting -= 1;
     const next = this.#nextWaiting();
-    if (next === undefined) {
+    if (next === undefined && this.#retired) connection.close();
+    else if (next === undefined) {
       connection.looksLeft = Math.ceil(IDLE_MS / LOOK_EVERY_MS);
       this.#idle.push(connection);
     } else connection.send(next.request, next.sink);
@@ -102,7 +113,7 @@ export class HttpTransport implements ConnectionOwner {
       keepAliveSeconds === undefined
         ? IDLE_MS
         : Math.min(keepAliveSeconds * 1_000 - IDLE_MARGIN_MS, LONGEST_IDLE_MS);
-    if (idleMs <= 0) {
+    if (idleMs <= 0 || this.#retired) {
       connection.close();
       return;
     }

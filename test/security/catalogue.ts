@@ -164,6 +164,5 @@ export const LATER: Readonly<Record<string, readonly string[]>> = {
   "token service and revocation": ["J31", "E05", "T01", "T02", "T04", "T05"],
   "users and passwords": ["B01"],
   "dynamic API keys": ["K06"],
-  "hot reload": ["Y12", "Y13"],
   workers: ["X04"],
 };

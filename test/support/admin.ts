@@ -54,6 +54,15 @@ export class FakeGateway {
       token: undefined,
       file: { routes, keyLimits: new Map() },
       readiness: () => ({ ready: this.ready, notes: this.notes }),
+      status: () => ({
+        startedAtMs: 0,
+        routes: routes.length,
+        listening: ["127.0.0.1:8080"],
+        inFlight: 0,
+        tunnels: 0,
+        dependencies: { issuers: [], redis: null, upstreams: [] },
+      }),
+      reload: undefined,
       metrics: {
         limits: () => this.stats,
         degraded: () => this.degraded,

@@ -49,7 +49,16 @@ export class ApiKeyAuthenticator implements Authenticator {
     if (credential === "" || credential.length > LONGEST_KEY || UNPRINTABLE.test(credential))
       return refuse("key_form");
     if (keyForm(credential) === "broken") return refuse("key_checksum");
-    const known = this.#known.get(hash("sha256", credential, "hex"));
+    return this.#judge(this.#known.get(hash("sha256", credential, "hex")), clientAddress);
+  }
+
+  /** The outcome for whoever has the key called `id`, without the key itself: for questions, never for requests. */
+  authenticateId(id: string, clientAddress: string): AuthnOutcome {
+    const known = [...this.#known.values()].find(({ record }) => record.id === id);
+    return this.#judge(known, clientAddress);
+  }
+
+  #judge(known: KnownKey | undefined, clientAddress: string): AuthnOutcome {
     if (known === undefined) return refuse("key_unknown");
     const { record } = known;
     if (!record.enabled) return refuse("key_disabled");

@@ -60,6 +60,14 @@ export class TokenCache<V> {
     this.#put(token.slice(-KEY_CHARACTERS), { token, value });
   }
 
+  /** A cache of the same bounds with those values that `keep` is true of. */
+  filtered(keep: (value: V) => boolean): TokenCache<V> {
+    const cache = new TokenCache<V>({ entries: this.#entries * 2, bytes: this.#bytes * 2 });
+    for (const generation of [this.#old, this.#young])
+      for (const [key, entry] of generation) if (keep(entry.value)) cache.#put(key, entry);
+    return cache;
+  }
+
   #put(key: string, entry: Entry<V>): void {
     const size = entry.token.length * BYTES_PER_CHARACTER + BYTES_PER_ENTRY;
     if (this.#young.size >= this.#entries || this.#youngBytes + size > this.#bytes) {

@@ -1,6 +1,7 @@
 // Verifies access tokens: picks the issuer by name, its key by id, and lets jose check the signature. Everything that can
 // be decided without cryptography is decided before it, and a token that was verified once is remembered.
 
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../core/clock.ts";
 import { deny } from "../../core/denial.ts";
 import type { Emit } from "../../core/events.ts";
@@ -31,6 +32,10 @@ export interface JwtPorts {
 export interface JwtOptions {
   readonly timings?: Partial<KeyTimings>;
   readonly cache?: Partial<CacheBounds>;
+  /** A verifier whose place this one takes: key sets that are fetched alike are taken over. */
+  readonly previous?: JwtVerifier;
+  /** Roles grant what they granted under `previous`, so that the tokens it verified are taken over as well. */
+  readonly sameGrants?: boolean;
 }
 
 /** How an issuer's keys stand, for readiness and status. */
@@ -79,9 +84,16 @@ export class JwtVerifier {
   constructor(issuers: readonly IssuerPolicy[], ports: JwtPorts, options: JwtOptions = {}) {
     const timings = { ...KEY_TIMINGS, ...options.timings };
     this.#ports = ports;
-    this.#issuers = issuers.map((policy) => ({ policy, keys: makeKeySet(policy, ports, timings) }));
+    const { previous } = options;
+    const before = previous === undefined ? [] : previous.#issuers;
+    this.#issuers = issuers.map(
+      (policy) => takenOver(before, policy) ?? { policy, keys: makeKeySet(policy, ports, timings) },
+    );
     this.#byIdentifier = Map.groupBy(this.#issuers, (issuer) => issuer.policy.issuer);
-    this.#cache = new TokenCache({ ...CACHE_BOUNDS, ...options.cache });
+    this.#cache =
+      previous !== undefined && options.sameGrants === true
+        ? previous.#cache.filtered(({ issuer }) => this.#issuers.includes(issuer))
+        : new TokenCache({ ...CACHE_BOUNDS, ...options.cache });
   }
 
   /** Begins to fetch keys in the background; an issuer that is away doesn't matter here. */
@@ -92,6 +104,12 @@ export class JwtVerifier {
   /** Ends the background work and its fetches, for good. */
   stop(): void {
     for (const issuer of this.#issuers) issuer.keys.stop();
+  }
+
+  /** Ends the background work of the key sets that `next` didn't take over. */
+  stopFor(next: JwtVerifier): void {
+    const kept = new Set(next.#issuers.map(({ keys }) => keys));
+    for (const { keys } of this.#issuers) if (!kept.has(keys)) keys.stop();
   }
 
   /** Ends when every issuer's first attempt to get keys has, or its longest wait (2 s); never fails. */
@@ -170,6 +188,18 @@ export class JwtVerifier {
     this.#cache.set(token, { issuer, epoch, ...validity(payload, policy.leewaySeconds), outcome });
     return outcome;
   }
+}
+
+/** The issuer as it was before, or with the keys that it had before; undefined when its keys are others. */
+function takenOver(before: readonly Issuer[], policy: IssuerPolicy): Issuer | undefined {
+  const known = before.find((issuer) => issuer.policy.name === policy.name);
+  if (known === undefined || isDeepStrictEqual(known.policy, policy)) return known;
+  const { issuer, algorithms, source } = known.policy;
+  const sameKeys = isDeepStrictEqual(
+    { issuer, algorithms, source },
+    { issuer: policy.issuer, algorithms: policy.algorithms, source: policy.source },
+  );
+  return sameKeys ? { policy, keys: known.keys } : undefined;
 }
 
 function makeKeySet(policy: IssuerPolicy, ports: JwtPorts, timings: KeyTimings): KeySet {

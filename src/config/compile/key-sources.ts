@@ -51,7 +51,9 @@ async function readKeyFile(
   { node, path }: Place,
   name: string,
 ): Promise<KeySource | undefined> {
-  const read = await readText(resolve(dirname(report.file), name), MOST_KEY_FILE_BYTES);
+  const file = resolve(dirname(report.file), name);
+  report.uses(file);
+  const read = await readText(file, MOST_KEY_FILE_BYTES);
   if (!read.ok) {
     report.add(node.at, path, "key_source_invalid", `the key file can't be read: ${read.error.message}`);
     return undefined;

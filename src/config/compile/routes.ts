@@ -2,6 +2,7 @@
 
 import type { AuthzPolicy, RoleTable } from "../../authz/policy.ts";
 import { foldName } from "../../core/fields.ts";
+import { OBSERVE_PARTS, type ObservePart } from "../../core/observe.ts";
 import type { PathRules } from "../../core/request-target.ts";
 import type { FileLimit } from "../../rate-limit/policy.ts";
 import type { AuthRule, CorsPolicy, RoutePolicy } from "../gateway-config.ts";
@@ -107,6 +108,7 @@ class RouteCompiler {
       upstream: this.#upstream(fields),
       ...guard,
       ips: compileIps(report, this.#own(fields, "ips")),
+      observe: observedParts(this.#own(fields, "observe").value),
       limits: this.#limits(fields, name, guard.access),
       cors: this.#cors(fields),
       stripPrefix: compileStripPrefix(report, fields.stripPrefix, matches, this.#around.paths),
@@ -285,4 +287,9 @@ class RouteCompiler {
     const cors = compileCors(this.#report, this.#own(fields, "cors"), this.#around.keyHeaders);
     return cors === "off" ? undefined : (cors ?? this.#around.cors);
   }
+}
+
+function observedParts(value: boolean | readonly ObservePart[] | undefined): readonly ObservePart[] {
+  if (value === undefined || value === false) return [];
+  return value === true ? OBSERVE_PARTS : OBSERVE_PARTS.filter((part) => value.includes(part));
 }

@@ -7,11 +7,13 @@ import { FailureThrottle } from "../../../src/authn/failures/throttle.ts";
 import type { CorsPolicy } from "../../../src/config/gateway-config.ts";
 import { parseRange } from "../../../src/core/address.ts";
 import { deny } from "../../../src/core/denial.ts";
+import type { ObservePart } from "../../../src/core/observe.ts";
 import { STRICT_PATHS } from "../../../src/core/request-target.ts";
 import { ScopeSet } from "../../../src/core/scope.ts";
 import type { Arrival } from "../../../src/pipeline/arrival.ts";
 import { decide, type Policy } from "../../../src/pipeline/decide.ts";
 import type { CompiledRoute, Decision } from "../../../src/pipeline/decision.ts";
+import type { ForwardPlan } from "../../../src/pipeline/forward-plan.ts";
 import { Limiter, type LimitInput, type LimitResult } from "../../../src/rate-limit/limiter.ts";
 import type { LimitPolicy, LimitSubject } from "../../../src/rate-limit/policy.ts";
 import { RouteTable } from "../../../src/routing/table.ts";
@@ -88,6 +90,7 @@ interface RouteParts extends MatchParts {
   readonly deny?: string;
   readonly cors?: CorsPolicy;
   readonly owner?: string;
+  readonly observe?: readonly ObservePart[];
 }
 
 interface Setup {
@@ -136,6 +139,9 @@ function policyOf(routes: Readonly<Record<string, RouteParts>>, setup: Setup = {
         limits,
         refusalLimits: byAddress.length > 0 ? byAddress : limits.map((one) => ({ ...one, cost: 0 })),
         cors: parts.cors,
+        observe: parts.observe === undefined ? undefined : new Set(parts.observe),
+        // Nothing is sent here.
+        forward: {} as ForwardPlan,
       },
     ];
   });

@@ -37,7 +37,7 @@ test.each([
   };
   const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 1_000 } });
   const limits = [limit];
-  limiter.register(limits, "GET /things");
+  limiter.adopt([{ name: "GET /things", limits, refusalLimits: [] }], []);
   const fields = new Fields([]);
   for (let turn = 0; turn < 50; turn++) {
     await limiter.take(limits, { principal: alice, clientAddress: "192.0.2.1", fields });
@@ -70,8 +70,12 @@ test("a caller with very many limits is looked up call by call, so that the stor
     cost: 1,
     onStoreFailure: "local",
   } as const;
-  for (let index = 0; index < 1_000; index++)
-    limiter.register([{ ...limit, name: `route-${index}` }], `route-${index}`);
+  const routes = Array.from({ length: 1_000 }, (_, index) => ({
+    name: `route-${index}`,
+    limits: [{ ...limit, name: `route-${index}` }],
+    refusalLimits: [],
+  }));
+  limiter.adopt(routes, []);
 
   const shown = await limiter.show("ip:192.0.2.1");
   expect(shown).toHaveLength(1_000);

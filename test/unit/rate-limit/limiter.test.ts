@@ -387,8 +387,7 @@ describe("the statistics of a limit", () => {
     const limits = [{ ...base, limit: 1 }];
     const looked = refusalLimits(limits);
     const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 0 } });
-    limiter.register(limits, "GET /modules");
-    limiter.register(looked, "GET /modules");
+    limiter.adopt([{ name: "GET /modules", limits, refusalLimits: looked }], []);
     expect(limiter.take(looked, input())).toMatchObject({ kind: "admitted", tightest: { remaining: 1 } });
     expect(limiter.take(limits, input())).toMatchObject({ kind: "admitted" });
     expect(limiter.take(looked, input())).toMatchObject({ tightest: { remaining: 0 } });
@@ -401,12 +400,35 @@ describe("the statistics of a limit", () => {
     const limits = [{ ...base, limit: 1, subject: { by: "ip" } }] as const;
     const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 0 } });
     const charged = refusalLimits(limits);
-    limiter.register(charged, "GET /modules");
+    limiter.adopt([{ name: "GET /modules", limits: charged, refusalLimits: charged }], []);
     expect([limiter.take(charged, input()), limiter.take(charged, input())]).toMatchObject([
       { kind: "admitted" },
       { kind: "refused" },
     ]);
     expect([...limiter.stats()]).toEqual([expect.objectContaining({ admitted: 1, refused: 1 })]);
+  });
+});
+
+describe("another file", () => {
+  test("goes on with the counters and the statistics of the limits that it still has", () => {
+    const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 0 } });
+    const before = [{ ...base, limit: 2 }];
+    const gone = [{ ...base, name: "gone", limit: 2 }];
+    const adopt = (...lists: (readonly LimitPolicy[])[]): void =>
+      limiter.adopt(
+        lists.map((limits) => ({ name: "GET /modules", limits, refusalLimits: [] })),
+        [],
+      );
+    adopt(before, gone);
+    limiter.take(before, input());
+    limiter.take(gone, input());
+    const after = [{ ...base, limit: 3, onStoreFailure: "deny" } as const];
+    adopt(after);
+    expect(limiter.take(after, input())).toMatchObject({ kind: "admitted", tightest: { remaining: 1 } });
+    expect([...limiter.stats()]).toEqual([
+      expect.objectContaining({ limit: "GET /modules", admitted: 2, mode: "deny" }),
+    ]);
+    expect([...limiter.modes]).toEqual(["deny"]);
   });
 });
 
@@ -416,7 +438,10 @@ describe("limits of keys", () => {
     const limiter = new Limiter({ prefix: "gw", clock: { steadyMs: () => 0 } });
     const keyed = { byKey };
     const routes = Array.from({ length: 50 }, (_, index) => [{ ...base, name: `route-${index}` }, keyed]);
-    for (const [index, limits] of routes.entries()) limiter.register(limits, `route-${index}`);
+    limiter.adopt(
+      routes.map((limits, index) => ({ name: `route-${index}`, limits, refusalLimits: [] })),
+      [],
+    );
     expect(byKey.walks).toBe(1);
     const taken = routes.map((limits) => limiter.take(limits, input({ principal: bot })));
     expect(taken.filter((result) => "kind" in result && result.kind === "admitted").length).toBe(1);

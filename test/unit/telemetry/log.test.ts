@@ -24,11 +24,13 @@ const ACCESS: AccessRecord = {
   subject: "alice",
   authMethod: "jwt",
   ended: undefined,
+  generation: 1,
 };
 const DECISION: DecisionRecord = {
   requestId: "r1",
   client: "192.0.2.1",
   method: "GET",
+  host: "api.example.com",
   path: "/modules",
   decision: "refuse",
   route: "GET /modules",
@@ -36,9 +38,16 @@ const DECISION: DecisionRecord = {
   code: "token_invalid",
   reason: "jwt_signature",
   subject: undefined,
+  issuer: undefined,
   authMethod: undefined,
   keyId: undefined,
+  scopes: undefined,
+  roles: undefined,
+  tier: undefined,
+  org: undefined,
   limit: undefined,
+  quota: undefined,
+  generation: 1,
 };
 
 let stream: PassThrough;

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { portOf, type RoutePlan, upstreamPath } from "../../../src/http/route-plan.ts";
+import { type ForwardPlan, portOf, upstreamPath } from "../../../src/pipeline/forward-plan.ts";
 import { gatewayRequest } from "../../support/requests.ts";
 
 /** The two members that decide on the path. */
-function plan(stripPrefix: string, basePath: string): RoutePlan {
-  return { stripPrefix, upstream: { basePath } } as RoutePlan;
+function plan(stripPrefix: string, basePath: string): ForwardPlan {
+  return { stripPrefix, upstream: { basePath } } as ForwardPlan;
 }
 
 test.each([

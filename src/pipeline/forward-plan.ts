@@ -1,15 +1,11 @@
-// How the requests of one route are sent and answered: compiled at load next to the route itself.
+// How the requests of one route are sent and answered, without what sends them: compiled at load next to the route itself.
 
 import type { GatewayRequest } from "../core/request.ts";
-import type { HttpTransport } from "../upstream/http-transport.ts";
 import type { UpstreamPolicy, UpstreamTimeouts } from "../upstream/policy.ts";
 import type { FieldEdits, RequestFieldsPolicy } from "../upstream/request-fields.ts";
-import type { UpgradeTransport } from "../upstream/upgrade-transport.ts";
 
-export interface RoutePlan {
+export interface ForwardPlan {
   readonly upstream: UpstreamPolicy;
-  readonly transport: HttpTransport;
-  readonly tunnels: UpgradeTransport;
   readonly timeouts: UpstreamTimeouts;
   readonly request: RequestFieldsPolicy;
   readonly responseEdits: FieldEdits;
@@ -19,7 +15,10 @@ export interface RoutePlan {
 }
 
 /** Path and query as they go on the wire. The path was canonical before, and every cut and join keeps it so. */
-export function upstreamPath(plan: RoutePlan, request: GatewayRequest): string {
+export function upstreamPath(
+  plan: Pick<ForwardPlan, "stripPrefix" | "upstream">,
+  request: Pick<GatewayRequest, "target">,
+): string {
   const { path, search } = request.target;
   let rest = path;
   if (plan.stripPrefix !== "" && path.startsWith(plan.stripPrefix)) {
