@@ -40,8 +40,8 @@ export async function openConfig(file: string): Promise<OpenedConfig> {
       config: config === undefined || report.failed ? undefined : deepFreeze(config),
       diagnostics: report.diagnostics,
       source: report.source,
-      incomplete: report.full,
       files: report.files,
+      incomplete: report.full,
     };
   };
   const load = async (environment: Environment): Promise<Result<GatewayConfig, ConfigError>> => {

@@ -9,10 +9,10 @@ import { type Denial, deny } from "../core/denial.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import { LiveList } from "../core/live-list.ts";
 import { FORWARDED_METHODS } from "../pipeline/decide.ts";
+import { renderRefusal } from "../pipeline/refusal.ts";
 import { type Connection, connectionOf, hold, isIdle, release } from "./connection.ts";
 import type { EdgeState } from "./edge-state.ts";
 import { denialOfParserError, writeToSocket } from "./parser-error.ts";
-import { renderRefusal } from "./refusal.ts";
 import { Run } from "./run.ts";
 import { handleUpgrade, isWebSocketHandshake } from "./upgrade.ts";
 
@@ -145,6 +145,11 @@ export class EdgeServer {
     return this.address;
   }
 
+  /** Connections that are open now. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
   /** Takes no new connections and ends idle ones; resolves once every connection has ended. */
   close(): Promise<void> {
     return new Promise((resolve) => {
@@ -221,8 +226,8 @@ export class EdgeServer {
     writeToSocket(socket, answer);
     const { peerAddress } = connectionOf(socket as Socket);
     const arrival = { ...NOTHING_READ, id, method, peerAddress };
-    const served = { arrival, startedMs: performance.now(), decision: undefined };
-    this.#state.logAccess(this.#state.plan, served, {
+    const served = { arrival, startedMs: undefined, decision: undefined };
+    this.#state.ended(this.#state.plan, served, {
       status: answer.status,
       code: denial.code,
       ended: denial.reason,

@@ -11,7 +11,7 @@ import { readValue } from "../read.ts";
 import type { Report } from "../report.ts";
 import { FORMAT_VERSION, LATER, sections } from "../sections.ts";
 import { nearest } from "../suggest.ts";
-import type { MapEntry, MapNode, Place, TreeNode } from "../tree.ts";
+import { entryOf, type MapEntry, type MapNode, type Place, type TreeNode } from "../tree.ts";
 import { compileApiKeyHeaders, compileApiKeys } from "./api-keys.ts";
 import { compileCors } from "./cors.ts";
 import { compileFailedCredentials } from "./failed-credentials.ts";
@@ -22,6 +22,7 @@ import { compileLimits, type LimitRules } from "./limits.ts";
 import { compileRoles } from "./roles.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileHealth, compilePaths, compileServer } from "./server.ts";
+import { compileTests } from "./tests.ts";
 import { compileTiers } from "./tiers.ts";
 import { checkUnused } from "./unused.ts";
 import { compileUpstreams } from "./upstreams.ts";
@@ -73,6 +74,16 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
       sharedLimits,
     },
   );
+  const tests = compileTests(report, place("tests"), {
+    roles,
+    tiers,
+    keyHeaders,
+    keys: idsIn(place("apiKeys")),
+    issuers: namesIn(place("issuers")),
+    upstreams: upstreams.names,
+    routes,
+    keyLimits: apiKeys.limits,
+  });
   if (!report.failed) checkUnused(report, root, routes, tiers);
   const config: GatewayConfig = {
     file: report.file,
@@ -91,6 +102,7 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
     routes,
     globalLimits: globalLimits.map(({ limit }) => limit),
     legacyRateLimitHeaders: legacyHeaders(report, place("legacyRateLimitHeaders")),
+    tests,
   };
   if (!report.failed) lint(report, root, config, Date.now());
   return config;
@@ -134,6 +146,17 @@ function checkSections(report: Report, root: MapNode, found: ReadonlyMap<string,
 
 function namesIn(place: Place | undefined): ReadonlySet<string> {
   return new Set(place?.node.kind === "map" ? place.node.entries.map((entry) => entry.key) : []);
+}
+
+/** Ids of the keys, also of entries with mistakes. */
+function idsIn(place: Place | undefined): ReadonlySet<string> {
+  const entries = place?.node.kind === "list" ? place.node.items : [];
+  return new Set(
+    entries.flatMap((entry) => {
+      const id = entryOf(entry, "id")?.value;
+      return id?.kind === "scalar" && typeof id.value === "string" ? [id.value] : [];
+    }),
+  );
 }
 
 function globalCors(

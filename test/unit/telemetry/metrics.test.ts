@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type LimitStats, Metrics, type MetricsSource } from "../../../src/telemetry/metrics.ts";
+import { TrafficStats } from "../../../src/telemetry/traffic.ts";
+import { readExposition } from "../../support/exposition.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -17,12 +19,26 @@ function limit(over: Partial<LimitStats> = {}): Mutable<LimitStats> {
 }
 
 function source(over: Partial<MetricsSource> = {}): MetricsSource {
-  return { limits: () => [], degraded: () => false, counters: () => 0, store: () => undefined, ...over };
+  return {
+    traffic: new TrafficStats(),
+    open: () => ({ requests: 0, connections: 0, tunnels: 0 }),
+    ready: () => true,
+    logLinesDropped: () => 0,
+    issuers: () => [],
+    limits: () => [],
+    degraded: () => false,
+    counters: () => 0,
+    store: () => undefined,
+    ...over,
+  };
 }
 
 /** Sample lines of one metric. */
 async function samples(metrics: Metrics, name: string): Promise<string[]> {
-  return (await metrics.text()).split("\n").filter((line) => line.startsWith(name));
+  const text = await metrics.text();
+  // Whatever is asked for, the whole must be well-formed.
+  readExposition(text);
+  return text.split("\n").filter((line) => line.startsWith(name));
 }
 
 describe("decisions", () => {
