@@ -407,7 +407,7 @@ describe("the examples", () => {
           : `${variable}-`.repeat(16);
     const env = Object.fromEntries(names.map((variable) => [variable, standIn(variable)]));
     const { config, diagnostics } = await inspectConfig(file, env);
-    expect(diagnostics).toEqual([]);
+    expect(diagnostics.filter((one) => one.severity !== "note")).toEqual([]);
     expect(config).toBeDefined();
   });
 });
