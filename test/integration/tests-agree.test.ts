@@ -81,7 +81,8 @@ function asTest(
             response: pick(answer.headers, ANSWERED),
           };
   // The answer to HEAD tells neither its code nor what the upstream got.
-  const expectation = method === "HEAD" && answer.headers["grpc-status"] === undefined ? answer.status : expected;
+  const expectation =
+    method === "HEAD" && answer.headers["grpc-status"] === undefined ? answer.status : expected;
   return JSON.stringify({
     request: { method, path, ...(host === undefined ? {} : { host }), headers },
     ...(as === undefined ? {} : { as }),
