@@ -31,7 +31,6 @@ export const MEANINGS: readonly (readonly [reason: string, meaning: string])[] =
   ["jwt_issued_ahead", "`iat` is in the future"],
   ["jwt_keys_missing", "no key of this issuer was fetched yet; see the `keys_refresh_failed` lines"],
   ["keys_not_fetched", "asked without network, of an issuer whose keys are elsewhere"],
-  ["key_not_accepted", "asked as the owner of an API key, which the route doesn't take"],
   ["key_not_enough", "asked as the owner of an API key, which the route takes only with another credential"],
   ["key_missing", "replayed as a token alone, which the route takes only with an API key"],
   ["key_form", "empty, too long, or with characters that no key has"],
