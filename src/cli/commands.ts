@@ -1,8 +1,8 @@
 // The commands and their options. Each lives in a file of its own, which is loaded only when it is asked for.
 
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-const NOT_YET = ["init", "explain", "test", "diff", "replay", "user", "token", "secret", "import", "schema"];
+const NOT_YET = ["init", "replay", "user", "token", "secret", "schema"];
 
 const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
@@ -19,10 +19,29 @@ Examples:
   gatewarden limits show                           every limit and what it decided
   gatewarden limits show --key user:alice          what alice has used
   gatewarden limits show --key ip:203.0.113.7 --format json`,
+  explain: `
+Examples:
+  gatewarden explain GET /modules --as modules:read
+  gatewarden explain DELETE /modules/7 --key-id ci-bot
+  gatewarden explain GET /orgs/acme/members --subject alice --claim org.id=acme --role admin
+  gatewarden explain GET /modules --token @token.txt --live
+
+Exit code: 0 forwarded, 1 refused, 2 wrong usage or an invalid file, 3 a dependency could not be reached.`,
+  diff: `
+Examples:
+  gatewarden diff gateway.yaml new.yaml
+  gatewarden diff git:HEAD:gateway.yaml gateway.yaml           what did I change?
+  gatewarden diff git:origin/main:gateway.yaml gateway.yaml --format markdown`,
   reload: `
 Examples:
   gatewarden reload --wait                         did it take my edit?
   gatewarden reload -c /etc/gatewarden/gateway.yaml --wait --format json`,
+  test: `
+Examples:
+  gatewarden test                                  the tests of gateway.yaml
+  gatewarden test --coverage --min-coverage 90     fail when too few routes are tested
+  gatewarden test --format junit --output junit.xml
+  gatewarden test --suggest                        first tests, to paste into the file`,
   reset: `
 Example:
   gatewarden limits reset --key user:alice         alice starts anew`,
@@ -40,8 +59,29 @@ function command(name: string, description: string, parent = program): Command {
     .option("-c, --config <file>", "configuration file", "gateway.yaml");
 }
 
+function percentage(text: string): number {
+  const value = /^(\d{1,3})%?$/.exec(text)?.[1];
+  if (value === undefined || Number(value) > 100) {
+    throw new InvalidArgumentError("Expected a percentage from 0 to 100.");
+  }
+  return Number(value);
+}
+
+/** The values of an option that may be repeated. */
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
 function formatOption(...choices: string[]): Option {
   return new Option("--format <format>", "output format").choices(choices).default("text");
+}
+
+/** An option whose values are collected into a list. */
+function repeatable(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((value: string, list: readonly string[] = []) => [
+    ...list,
+    value,
+  ]);
 }
 
 command("start", "serve in production").action(async (options) => {
@@ -51,9 +91,24 @@ command("dev", "serve gateway.yaml, or a demo where there is none").action(async
   process.exitCode = await (await import("./dev.ts")).dev(options);
 });
 command("check", "validate the file; every error at once")
+  .option("--against <openapi>", "compare with an OpenAPI document instead")
   .addOption(formatOption("text", "json", "github"))
   .action(async (options) => {
-    process.exitCode = await (await import("./check.ts")).check(options);
+    process.exitCode =
+      options.against === undefined
+        ? await (await import("./check.ts")).check(options)
+        : await (await import("./check-against.ts")).checkAgainst(options);
+  });
+command("test", "run the tests of the file, without a network")
+  .addOption(formatOption("text", "json", "junit", "tap"))
+  .option("--output <file>", "write the report to a file")
+  .option("--filter <text>", "run only tests whose name holds this text")
+  .option("--coverage", "tell which routes and methods the tests touch")
+  .option("--min-coverage <percent>", "exit 1 when the tests touch fewer routes and methods", percentage)
+  .option("--suggest", "print tests for what none touches, as YAML")
+  .addHelpText("after", EXAMPLES.test)
+  .action(async (options) => {
+    process.exitCode = await (await import("./test.ts")).test(options);
   });
 command("routes", "list every route with its guard and limits")
   .addOption(formatOption("text", "json"))
@@ -73,6 +128,44 @@ limitsCommand("reset", "empty the counters of one identity")
     process.exitCode = await (await import("./limits.ts")).limitsReset(options);
   });
 
+command("explain", "what would become of a request, step by step; nothing is sent")
+  .argument("<method>", "such as GET")
+  .argument("<path>", "path and query")
+  .option("--token <token>", "bearer token; - reads it from standard input, @FILE from a file")
+  .option("--key <key>", "API key; - and @FILE as above")
+  .option("--key-id <id>", "as the owner of the file's API key of this id")
+  .option("--as <a,b>", "as a verified caller with these scopes")
+  .option("--role <role>", "role of that caller; may be repeated", collect)
+  .option("--claim <name=value>", "claim of that caller, JSON or text, dots nest; may be repeated", collect)
+  .option("--subject <subject>", "subject of that caller")
+  .option("--issuer <name>", "issuer of the file that the caller's token would be from")
+  .option("--org <org>", "organisation of that caller")
+  .option("--tier <tier>", "tier of that caller")
+  .option("-H, --header <line>", "header 'Name: value'; may be repeated", collect)
+  .option("--host <host>", "host that the client addresses")
+  .option("--ip <address>", "address that the request comes from")
+  .addOption(new Option("--scheme <scheme>", "how it comes").choices(["http", "https"]))
+  .option("--near <n>", "most near misses to tell of, 5 unless said")
+  .option("--live", "ask the running gateway: counters, keys and blocks as they are now")
+  .option("--offline", "ask no issuer for its keys")
+  .addOption(formatOption("text", "json"))
+  .addHelpText("after", EXAMPLES.explain)
+  .action(async (method, path, options) => {
+    process.exitCode = await (await import("./explain.ts")).explain(method, path, options);
+  });
+
+program
+  .command("diff")
+  .description("tell what another file would change in meaning; exit 1 when access widens")
+  .argument("<old>", "file, - for standard input, or git:REVISION:PATH")
+  .argument("<new>", "the same of the file that is to take its place")
+  .option("--limits", "exit 1 also when a limit or a bound lets more through")
+  .option("--env-file <file>", "variables for both files, where the environment has none")
+  .addOption(formatOption("text", "json", "markdown"))
+  .addHelpText("after", EXAMPLES.diff)
+  .action(async (old, next, options) => {
+    process.exitCode = await (await import("./diff.ts")).diff(old, next, options);
+  });
 command("reload", "ask a running gateway to look at its file")
   .option("--wait", "wait for the answer: exit 1 when the file is not taken")
   .addOption(formatOption("text", "json"))
@@ -96,6 +189,23 @@ program
   .addOption(formatOption("text", "json"))
   .action(async (options) => {
     process.exitCode = (await import("./key-create.ts")).keyCreate(options);
+  });
+
+program
+  .command("import")
+  .description("make a gateway.yaml from another document")
+  .command("openapi")
+  .argument("<file>", "OpenAPI 3 or Swagger 2 document, YAML or JSON")
+  .description("routes, guards and scopes from an OpenAPI document")
+  .option("-o, --output <file>", "file to write; standard output unless said")
+  .addOption(repeatable("--upstream <name=url>", "where an upstream is; may be repeated"))
+  .option("--issuer <url>", "issuer of the tokens, where the document doesn't tell")
+  .option("--audience <name>", "audience of the tokens")
+  .option("--public", "open the operations of which the document says nothing")
+  .option("--force", "replace the file if it exists")
+  .addOption(formatOption("text", "json"))
+  .action(async (file, options) => {
+    process.exitCode = await (await import("./import-openapi.ts")).importOpenApiCommand(file, options);
   });
 
 for (const name of NOT_YET) {

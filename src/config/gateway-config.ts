@@ -14,6 +14,7 @@ import type { RedisAccess, RedisServers } from "../store/redis-address.ts";
 import type { IdentityFact } from "../upstream/identity.ts";
 import type { UpstreamPolicy, UpstreamTimeouts } from "../upstream/policy.ts";
 import type { FieldEdits } from "../upstream/request-fields.ts";
+import type { ConfigTest } from "./test-policy.ts";
 
 export type { FieldEdits, IdentityFact };
 
@@ -127,4 +128,6 @@ export interface GatewayConfig {
   readonly globalLimits: readonly FileLimit[];
   readonly logs: LogPolicy;
   readonly legacyRateLimitHeaders: boolean;
+  /** In the order of the file. */
+  readonly tests: readonly ConfigTest[];
 }

@@ -265,4 +265,4 @@ export const routeShape = {
 export const nameKey = z.string().regex(NAME, NAME_HINT);
 
 /** Sections that are documented and come later. */
-export const LATER_SECTIONS = ["workers", "store", "tokens", "oidc", "events", "tests"] as const;
+export const LATER_SECTIONS = ["workers", "store", "tokens", "oidc", "events"] as const;

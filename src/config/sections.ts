@@ -26,6 +26,7 @@ import {
   routeShape,
   trustedProxiesOption,
 } from "./options.ts";
+import { MOST_TESTS, testShape } from "./test-options.ts";
 
 /** Sections that are documented and come later, each refused with a message of its own. */
 export const LATER = Object.fromEntries(
@@ -79,6 +80,11 @@ export const sections = {
     .describe("Routes; the most specific one wins, order never matters"),
   logs: logsOption.optional(),
   legacyRateLimitHeaders: z.boolean().describe("Send X-RateLimit-* too").optional(),
+  tests: z
+    .array(z.strictObject(testShape))
+    .max(MOST_TESTS)
+    .describe("Requests and what has to become of them; `gatewarden test` runs them without a network")
+    .optional(),
   ...LATER,
 };
 

@@ -3,7 +3,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Denial, deny } from "../core/denial.ts";
-import type { RefusalAnswer } from "./refusal.ts";
+import type { RefusalAnswer } from "../pipeline/refusal.ts";
 
 /** The refusal that a parser or timeout error stands for; undefined when the client is simply gone. */
 export function denialOfParserError(error: unknown, urlBytes: number): Denial | undefined {

@@ -9,14 +9,14 @@ import { preflightFields } from "../pipeline/cors.ts";
 import { decide } from "../pipeline/decide.ts";
 import type { Decision, Forward, Preflight, Refuse } from "../pipeline/decision.ts";
 import { portOf, upstreamPath } from "../pipeline/forward-plan.ts";
+import { ownFields } from "../pipeline/own-fields.ts";
+import { renderRefusal } from "../pipeline/refusal.ts";
 import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
 import { RequestBody } from "../upstream/request-body.ts";
 import { isLoop, requestFields } from "../upstream/request-fields.ts";
 import { arrivalOf, closeAfterAnswer, hold, lingerAtClose, readRest, release } from "./connection.ts";
 import { countedOf, type EdgePlan, type EdgeState, type InFlight, transportsOf } from "./edge-state.ts";
 import { laterCosts } from "./later-costs.ts";
-import { ownFields } from "./own-fields.ts";
-import { renderRefusal } from "./refusal.ts";
 
 // Bodies that are announced as no longer than this are read to their end after a refusal, so the connection lives on.
 const DRAINED_BYTES = 64 * 1024;

@@ -8,14 +8,14 @@ import type { Arrival } from "../pipeline/arrival.ts";
 import { decide } from "../pipeline/decide.ts";
 import type { Decision, Forward } from "../pipeline/decision.ts";
 import { portOf, upstreamPath } from "../pipeline/forward-plan.ts";
+import { ownFields } from "../pipeline/own-fields.ts";
+import { renderRefusal } from "../pipeline/refusal.ts";
 import { requestFields } from "../upstream/request-fields.ts";
 import { GOING_AWAY, POLICY_VIOLATION, type Tunnel } from "../upstream/tunnel.ts";
 import { arrivalOf, hold } from "./connection.ts";
 import { countedOf, type EdgePlan, type EdgeState, type Served, transportsOf } from "./edge-state.ts";
 import { laterCosts } from "./later-costs.ts";
-import { ownFields } from "./own-fields.ts";
 import { writeToSocket } from "./parser-error.ts";
-import { renderRefusal } from "./refusal.ts";
 
 // setTimeout can't hold more; a credential that lives longer is looked at again then.
 const LONGEST_TIMER_MS = 2_147_483_647;

@@ -2,17 +2,19 @@
 // what a gateway with empty counters would decide; tokens whose keys are elsewhere can't be verified.
 
 import { ApiKeyAuthenticator } from "../authn/api-key/authenticator.ts";
-import { rejected } from "../authn/authenticator.ts";
+import { type AuthnOutcome, rejected } from "../authn/authenticator.ts";
 import { readCompact } from "../authn/jwt/compact.ts";
 import type { IssuerPolicy } from "../authn/jwt/policy.ts";
 import { type Grants, toPrincipal } from "../authn/jwt/principal.ts";
 import { JwtVerifier } from "../authn/jwt/verifier.ts";
 import { grantsOf } from "../authz/roles.ts";
-import type { GatewayConfig } from "../config/gateway-config.ts";
+import type { AuthRule, GatewayConfig } from "../config/gateway-config.ts";
 import { claimAt } from "../core/claims.ts";
 import type { Clock } from "../core/clock.ts";
 import { deny } from "../core/denial.ts";
+import { Fields } from "../core/fields.ts";
 import type { Principal } from "../core/principal.ts";
+import type { Awaitable } from "../core/result.ts";
 import { ScopeSet } from "../core/scope.ts";
 import { Limiter } from "../rate-limit/limiter.ts";
 import { type CompiledPolicy, compilePolicy, type TokenVerifier } from "./compile.ts";
@@ -40,15 +42,21 @@ export class OfflineGateway {
   readonly compiled: CompiledPolicy;
   readonly #clock: Clock;
   readonly #apiKeys: ApiKeyAuthenticator;
+  /** By name of the route. */
+  readonly #auth: ReadonlyMap<string, AuthRule>;
 
-  /** @param config a valid configuration */
-  constructor(config: GatewayConfig, clock: Clock) {
+  /**
+   * @param config a valid configuration
+   * @param verifier what verifies tokens; unless given, what can be verified without network is
+   */
+  constructor(config: GatewayConfig, clock: Clock, verifier: TokenVerifier = offlineVerifier(config, clock)) {
     this.config = config;
     this.#clock = clock;
+    this.#auth = new Map(config.routes.map(({ name, auth }) => [name, auth]));
     const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
     this.#apiKeys = new ApiKeyAuthenticator(config.apiKeys, { clock, grants });
     this.compiled = compilePolicy(config, {
-      verifier: offlineVerifier(config, clock),
+      verifier,
       apiKeys: this.#apiKeys,
       limiter: this.emptyCounters(),
       failures: undefined,
@@ -64,18 +72,36 @@ export class OfflineGateway {
     });
   }
 
-  /** Stands for the API key of this id, as if it had been sent; undefined when the file has none of it. */
+  /** Stands for the API key of this id, as if it alone had been sent; undefined when the file has none of it. */
   key(id: string): Stand | undefined {
     if (!this.config.apiKeys.some((record) => record.id === id)) return undefined;
-    return (route, clientAddress) =>
-      route.credentialKinds.has("apiKey")
+    return (route, clientAddress) => {
+      if (!route.credentialKinds.has("apiKey")) return withoutCredential(route, clientAddress);
+      const alone = this.#authOf(route).some((names) => names.length === 1 && names[0] === "apiKey");
+      return alone
         ? this.#apiKeys.authenticateId(id, clientAddress)
-        : rejected(deny("credentials_missing", "key_not_accepted"));
+        : rejected(deny("credentials_missing", "key_not_enough"));
+    };
   }
 
-  /** Stands for a verified caller of whom this is known. */
+  /** Stands for a verified caller of whom this is known, with every credential that the route asks of its issuer. */
   caller(known: AssumedCaller): Stand {
-    return (route) => ({ kind: "authenticated", principal: this.principalOf(known, route) });
+    return (route, clientAddress) => {
+      if (known.issuer !== undefined) {
+        if (!route.credentialKinds.has("jwt")) return withoutCredential(route, clientAddress);
+        if (!this.accepts(route, known.issuer)) return rejected(deny("token_invalid", "jwt_issuer"));
+      }
+      return { kind: "authenticated", principal: this.principalOf(known, route) };
+    };
+  }
+
+  /** Whether the route takes tokens of the issuer of this name in the file. */
+  accepts(route: CompiledRoute, issuer: string): boolean {
+    return this.#authOf(route).some((names) => names.includes("jwt") || names.includes(`jwt:${issuer}`));
+  }
+
+  #authOf({ name }: CompiledRoute): AuthRule {
+    return this.#auth.get(name) ?? [];
   }
 
   /** The principal that such a caller is on a route: by the claims of a token where it takes tokens, else as a key's. */
@@ -101,19 +127,19 @@ export class OfflineGateway {
   }
 
   #issuerOf({ issuer: wanted }: AssumedCaller, route: CompiledRoute): IssuerPolicy | undefined {
-    const { issuers, routes } = this.config;
-    const auth = routes.find(({ line, name }) => name === route.name && line === route.line)?.auth ?? [];
-    const accepted = auth
-      .flat()
-      .flatMap((name) => (name.startsWith("jwt:") ? [name.slice("jwt:".length)] : []));
-    const any = auth.flat().includes("jwt");
+    const { issuers } = this.config;
     return (
-      issuers.find(({ name }) => name === wanted) ??
-      issuers.find(({ name }) => any || accepted.includes(name))
+      issuers.find(({ name }) => name === wanted) ?? issuers.find(({ name }) => this.accepts(route, name))
     );
   }
 }
 
+/** What becomes of a request whose credential is of no kind that the route looks at. */
+function withoutCredential(route: CompiledRoute, clientAddress: string): Awaitable<AuthnOutcome> {
+  return route.chain.authenticate(NO_FIELDS, "", clientAddress);
+}
+
+const NO_FIELDS = new Fields([]);
 const NOBODY_IN_PARTICULAR = "test";
 
 function keyPrincipal({ subject = NOBODY_IN_PARTICULAR, claims = {} }: AssumedCaller): Principal {

@@ -39,7 +39,7 @@ export function arrivalOf(request: SimulatedRequest, id = "simulated"): Arrival 
 }
 
 /** Stands for a credential that was verified: who it makes the caller on a route, or why the route doesn't take it. */
-export type Stand = (route: CompiledRoute, clientAddress: string) => AuthnOutcome;
+export type Stand = (route: CompiledRoute, clientAddress: string) => Awaitable<AuthnOutcome>;
 
 /**
  * Decides as if the caller had sent what `stand` stands for. Public routes look at no credential, as ever. The rest of the

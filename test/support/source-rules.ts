@@ -19,6 +19,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   pipeline: 3,
   http: 4,
   admin: 4,
+  review: 4,
   "gateway.ts": 5,
   cli: 6,
   "index.ts": 6,

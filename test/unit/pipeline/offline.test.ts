@@ -19,6 +19,9 @@ upstreams: { app: http://127.0.0.1:9 }
 routes:
   - { match: GET /read, to: app, auth: [jwt, apiKey], scopes: [read] }
   - { match: GET /write, to: app, auth: ["jwt:partner"], scopes: [write] }
+  - { match: GET /roles, to: app, auth: [jwt], scopes: [write] }
+  - { match: GET /maybe, to: app, auth: [apiKey], optional: true }
+  - { match: GET /both, to: app, auth: { all: [jwt, apiKey] } }
   - { match: GET /keys, to: app, auth: [apiKey], scopes: [read] }
   - { match: "GET /own/:org", to: app, auth: [jwt], require: { org: ":org" } }
   - { match: GET /open, to: app, public: true }
@@ -50,7 +53,11 @@ describe("a caller who is taken at his word", () => {
     ["/own/acme", { claims: { org_id: "acme" } }, "forward"],
     ["/own/acme", { claims: { org_id: "other" } }, "requirement_failed"],
     ["/own/acme", { org: "acme" }, "forward"],
-    ["/write", { issuer: "corp", claims: { realm: { roles: ["editor"] } } }, "forward"],
+    ["/write", { issuer: "corp", claims: { realm: { roles: ["editor"] } } }, "token_invalid"],
+    ["/roles", { issuer: "corp", claims: { realm: { roles: ["editor"] } } }, "forward"],
+    ["/roles", { issuer: "partner", claims: { realm: { roles: ["editor"] } } }, "scope_insufficient"],
+    ["/keys", { issuer: "corp", scopes: ["read"] }, "credentials_missing"],
+    ["/maybe", { issuer: "corp" }, "forward"],
     ["/none", { scopes: ["read"] }, "route_not_found"],
     ["/a/../read", { scopes: ["read"] }, "request_target_invalid"],
   ] as const)("%s as %o: %s", async (target, who, code) => {
@@ -72,6 +79,7 @@ describe("a caller who is taken at his word", () => {
 test.each([
   ["/read", "bot", "forward"],
   ["/write", "bot", "credentials_missing"],
+  ["/both", "bot", "credentials_missing"],
   ["/read", "off", "api_key_invalid"],
   ["/open", "off", "forward"],
 ])("%s with the key %s: %s", async (target, id, code) => {

@@ -1,10 +1,10 @@
 // The fields that the gateway itself puts on every answer of a route: request id, limits, CORS.
 
 import type { GatewayRequest } from "../core/request.ts";
-import { corsFields } from "../pipeline/cors.ts";
-import type { CompiledRoute } from "../pipeline/decision.ts";
 import { limitFields } from "../rate-limit/fields.ts";
 import type { LimitResult } from "../rate-limit/outcome.ts";
+import { corsFields } from "./cors.ts";
+import type { CompiledRoute } from "./decision.ts";
 
 /** Flat name and value list. A refusal brings its request id itself (`withoutId`). */
 export function ownFields(

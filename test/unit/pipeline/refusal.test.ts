@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { DENIALS, type Denial, type DenialCode, deny } from "../../../src/core/denial.ts";
-import { type RefusalContext, renderRefusal } from "../../../src/http/refusal.ts";
+import { type RefusalContext, renderRefusal } from "../../../src/pipeline/refusal.ts";
 import { namesOf, valuesOf } from "../../support/requests.ts";
 
 const HTTP: RefusalContext = {
