@@ -1,10 +1,12 @@
 // The commands and their options. Each lives in a file of its own, which is loaded only when it is asked for.
 
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
+import { describeCommands } from "./help.ts";
 
-const NOT_YET = ["init", "explain", "test", "diff", "replay", "user", "token", "secret", "schema"];
+const NOT_YET = ["explain", "test", "diff", "replay", "user", "token", "secret", "schema"];
 
-const program = new Command("gatewarden")
+/** The whole command line. */
+export const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
   .exitOverride()
   .showHelpAfterError("(see gatewarden --help)");
@@ -12,21 +14,6 @@ const program = new Command("gatewarden")
 const limits = program.command("limits").description("ask a running gateway what its limits count");
 
 const IDENTITY = "KIND:VALUE (user, key, ip, org, header, claim or route), or the key of a counter";
-
-const EXAMPLES = {
-  show: `
-Examples:
-  gatewarden limits show                           every limit and what it decided
-  gatewarden limits show --key user:alice          what alice has used
-  gatewarden limits show --key ip:203.0.113.7 --format json`,
-  reload: `
-Examples:
-  gatewarden reload --wait                         did it take my edit?
-  gatewarden reload -c /etc/gatewarden/gateway.yaml --wait --format json`,
-  reset: `
-Example:
-  gatewarden limits reset --key user:alice         alice starts anew`,
-};
 
 /** A command below `limits`. */
 function limitsCommand(name: string, description: string): Command {
@@ -59,7 +46,7 @@ command("dev", "serve gateway.yaml, or a demo where there is none").action(async
   process.exitCode = await (await import("./dev.ts")).dev(options);
 });
 command("check", "validate the file; every error at once")
-  .option("--against <openapi>", "compare with an OpenAPI document instead")
+  .option("--against <file>", "compare with an OpenAPI document instead")
   .addOption(formatOption("text", "json", "github"))
   .action(async (options) => {
     process.exitCode =
@@ -74,13 +61,11 @@ command("routes", "list every route with its guard and limits")
   });
 limitsCommand("show", "list the limits, or the counters of one identity")
   .option("--key <identity>", IDENTITY)
-  .addHelpText("after", EXAMPLES.show)
   .action(async (options) => {
     process.exitCode = await (await import("./limits.ts")).limitsShow(options);
   });
 limitsCommand("reset", "empty the counters of one identity")
   .requiredOption("--key <identity>", IDENTITY)
-  .addHelpText("after", EXAMPLES.reset)
   .action(async (options) => {
     process.exitCode = await (await import("./limits.ts")).limitsReset(options);
   });
@@ -88,7 +73,6 @@ limitsCommand("reset", "empty the counters of one identity")
 command("reload", "ask a running gateway to look at its file")
   .option("--wait", "wait for the answer: exit 1 when the file is not taken")
   .addOption(formatOption("text", "json"))
-  .addHelpText("after", EXAMPLES.reload)
   .action(async (options) => {
     process.exitCode = await (await import("./reload.ts")).reload(options);
   });
@@ -127,6 +111,32 @@ program
     process.exitCode = await (await import("./import-openapi.ts")).importOpenApiCommand(file, options);
   });
 
+program
+  .command("init")
+  .argument("[file]", "file to write", "gateway.yaml")
+  .description("write a commented gateway.yaml; asks on a terminal")
+  .option("--issuer <url>", "issuer of the tokens")
+  .option("--audience <name>", "audience of the tokens")
+  .addOption(repeatable("--upstream <url>", "where the API is; NAME=URL with --from"))
+  .addOption(repeatable("--route <match>", "pattern of a guarded route; may be repeated"))
+  .addOption(repeatable("--scope <scope>", "scope that those routes ask for; may be repeated"))
+  .option("--open <match>", "pattern of a route for everyone")
+  .option("--api-key", "take API keys")
+  .option("--redis", "count limits together, in Redis")
+  .option("--from <file>", "take routes and scopes from an OpenAPI document")
+  .option("--force", "replace the file if it exists")
+  .option("-y, --yes", "ask nothing")
+  .action(async (file, options) => {
+    process.exitCode = await (await import("./init.ts")).init(file, options);
+  });
+program
+  .command("completion")
+  .addArgument(new Argument("<shell>", "shell to complete for").choices(["bash", "zsh", "fish"]))
+  .description("print a script that completes commands and options")
+  .action(async (shell) => {
+    process.stdout.write((await import("./completion.ts")).completionScript(shell, program));
+  });
+
 for (const name of NOT_YET) {
   program
     .command(name, { hidden: true })
@@ -137,6 +147,8 @@ for (const name of NOT_YET) {
       process.exitCode = 2;
     });
 }
+
+describeCommands(program);
 
 /** Runs what the arguments of this process ask for; the exit code is set by the command. */
 export async function runCommand(): Promise<void> {
