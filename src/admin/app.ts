@@ -7,6 +7,7 @@ import { GatewayFailure } from "../core/failure.ts";
 import { type HealthAnswer, LIVE, readyAnswer } from "../core/health.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { type AccessCheck, localCheck, tokenCheck } from "./access.ts";
+import { addExplain, EXPLAIN_PATH } from "./explain.ts";
 import { type LimitsOfFile, limitEntries } from "./limits.ts";
 import type { AdminPorts } from "./ports.ts";
 import { COMMON_HEADERS, problemResponse } from "./problem.ts";
@@ -39,6 +40,8 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   addLimits(app, options);
   for (const path of ["/healthz", "/readyz", "/status", "/metrics", "/api/v1/limits"])
     onlyMethods(app, path, "GET, HEAD");
+  addExplain(app, options);
+  onlyMethods(app, EXPLAIN_PATH, "POST");
   if (options.reload !== undefined) {
     addReload(app, options.reload, options.audit);
     onlyMethods(app, "/api/v1/reload", "POST");

@@ -1,9 +1,9 @@
 // The commands and their options. Each lives in a file of its own, which is loaded only when it is asked for.
 
-import { Argument, Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { describeCommands } from "./help.ts";
 
-const NOT_YET = ["explain", "test", "diff", "replay", "user", "token", "secret", "schema"];
+const NOT_YET = ["replay", "user", "token", "secret", "schema"];
 
 /** The whole command line. */
 export const program = new Command("gatewarden")
@@ -27,16 +27,21 @@ function command(name: string, description: string, parent = program): Command {
     .option("-c, --config <file>", "configuration file", "gateway.yaml");
 }
 
-function formatOption(...choices: string[]): Option {
-  return new Option("--format <format>", "output format").choices(choices).default("text");
+function percentage(text: string): number {
+  const value = /^(\d{1,3})%?$/.exec(text)?.[1];
+  if (value === undefined || Number(value) > 100) {
+    throw new InvalidArgumentError("Expected a percentage from 0 to 100.");
+  }
+  return Number(value);
 }
 
-/** An option whose values are collected into a list. */
-function repeatable(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((value: string, list: readonly string[] = []) => [
-    ...list,
-    value,
-  ]);
+/** The values of an option that may be repeated. */
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+function formatOption(...choices: string[]): Option {
+  return new Option("--format <format>", "output format").choices(choices).default("text");
 }
 
 command("start", "serve in production").action(async (options) => {
@@ -54,6 +59,16 @@ command("check", "validate the file; every error at once")
         ? await (await import("./check.ts")).check(options)
         : await (await import("./check-against.ts")).checkAgainst(options);
   });
+command("test", "run the tests of the file, without a network")
+  .addOption(formatOption("text", "json", "junit", "tap"))
+  .option("--output <file>", "write the report to a file")
+  .option("--filter <text>", "run only tests whose name holds this text")
+  .option("--coverage", "tell which routes and methods the tests touch")
+  .option("--min-coverage <percent>", "exit 1 when the tests touch fewer routes and methods", percentage)
+  .option("--suggest", "print tests for what none touches, as YAML")
+  .action(async (options) => {
+    process.exitCode = await (await import("./test.ts")).test(options);
+  });
 command("routes", "list every route with its guard and limits")
   .addOption(formatOption("text", "json"))
   .action(async (options) => {
@@ -70,6 +85,46 @@ limitsCommand("reset", "empty the counters of one identity")
     process.exitCode = await (await import("./limits.ts")).limitsReset(options);
   });
 
+command("explain", "what would become of a request, step by step; nothing is sent")
+  .argument("<method>", "such as GET")
+  .argument("<path>", "path and query")
+  .option("--token <token>", "bearer token; - reads it from standard input, @FILE from a file")
+  .option("--key <key>", "API key; - and @FILE as above")
+  .option("--key-id <id>", "as the owner of the file's API key of this id")
+  .option("--as <a,b>", "as a verified caller with these scopes")
+  .option("--role <role>", "role of that caller; may be repeated", collect)
+  .option("--claim <name=value>", "claim of that caller, JSON or text, dots nest; may be repeated", collect)
+  .option("--subject <subject>", "subject of that caller")
+  .option("--issuer <name>", "issuer of the file that the caller's token would be from")
+  .option("--org <org>", "organisation of that caller")
+  .option("--tier <tier>", "tier of that caller")
+  .option("-H, --header <line>", "header 'Name: value'; may be repeated", collect)
+  .option("--host <host>", "host that the client addresses")
+  .option("--ip <address>", "address that the request comes from")
+  .addOption(new Option("--scheme <scheme>", "how it comes").choices(["http", "https"]))
+  .option("--near <n>", "most near misses to tell of, 5 unless said")
+  .option("--live", "ask the running gateway: counters, keys and blocks as they are now")
+  .option("--offline", "ask no issuer for its keys")
+  .addOption(formatOption("text", "json"))
+  .addHelpText(
+    "after",
+    "\nExit code: 0 forwarded, 1 refused, 2 wrong usage or an invalid file, 3 nothing could be reached.",
+  )
+  .action(async (method, path, options) => {
+    process.exitCode = await (await import("./explain.ts")).explain(method, path, options);
+  });
+
+program
+  .command("diff")
+  .description("tell what another file would change in meaning; exit 1 when access widens")
+  .argument("<old>", "file, - for standard input, or git:REVISION:PATH")
+  .argument("<new>", "the same of the file that is to take its place")
+  .option("--limits", "exit 1 also when a limit or a bound lets more through")
+  .option("--env-file <file>", "variables for both files, where the environment has none")
+  .addOption(formatOption("text", "json", "markdown"))
+  .action(async (old, next, options) => {
+    process.exitCode = await (await import("./diff.ts")).diff(old, next, options);
+  });
 command("reload", "ask a running gateway to look at its file")
   .option("--wait", "wait for the answer: exit 1 when the file is not taken")
   .addOption(formatOption("text", "json"))
@@ -101,7 +156,7 @@ program
   .argument("<file>", "OpenAPI 3 or Swagger 2 document, YAML or JSON")
   .description("routes, guards and scopes from an OpenAPI document")
   .option("-o, --output <file>", "file to write; standard output unless said")
-  .addOption(repeatable("--upstream <name=url>", "where an upstream is; may be repeated"))
+  .option("--upstream <name=url>", "where an upstream is; may be repeated", collect)
   .option("--issuer <url>", "issuer of the tokens, where the document doesn't tell")
   .option("--audience <name>", "audience of the tokens")
   .option("--public", "open the operations of which the document says nothing")
@@ -117,9 +172,9 @@ program
   .description("write a commented gateway.yaml; asks on a terminal")
   .option("--issuer <url>", "issuer of the tokens")
   .option("--audience <name>", "audience of the tokens")
-  .addOption(repeatable("--upstream <url>", "where the API is; NAME=URL with --from"))
-  .addOption(repeatable("--route <match>", "pattern of a guarded route; may be repeated"))
-  .addOption(repeatable("--scope <scope>", "scope that those routes ask for; may be repeated"))
+  .option("--upstream <url>", "where the API is; NAME=URL with --from", collect)
+  .option("--route <match>", "pattern of a guarded route; may be repeated", collect)
+  .option("--scope <scope>", "scope that those routes ask for; may be repeated", collect)
   .option("--open <match>", "pattern of a route for everyone")
   .option("--api-key", "take API keys")
   .option("--redis", "count limits together, in Redis")

@@ -21,6 +21,23 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["routes", "who may call what"],
     ["routes --format json", "the same for a script"],
   ],
+  test: [
+    ["test", "the tests of gateway.yaml"],
+    ["test --coverage --min-coverage 90", "fail when too few routes are tested"],
+    ["test --format junit --output junit.xml", ""],
+    ["test --suggest", "first tests, to paste into the file"],
+  ],
+  explain: [
+    ["explain GET /modules --as modules:read", "with a verified caller"],
+    ["explain DELETE /modules/7 --key-id ci-bot", "with a key of the file"],
+    ["explain GET /orgs/acme/members --subject alice --claim org.id=acme --role admin", ""],
+    ["explain GET /modules --token @token.txt --live", ""],
+  ],
+  diff: [
+    ["diff gateway.yaml new.yaml", ""],
+    ["diff git:HEAD:gateway.yaml gateway.yaml", "what did I change?"],
+    ["diff git:origin/main:gateway.yaml gateway.yaml --format markdown", ""],
+  ],
   reload: [
     ["reload --wait", "did it take my edit?"],
     ["reload -c /etc/gatewarden/gateway.yaml --wait --format json", ""],
