@@ -65,7 +65,7 @@ async function json(args: readonly string[]): Promise<Explanation> {
 }
 
 describe("the exit code", () => {
-  test.concurrent.each([
+  test.each([
     [0, ["GET", "/modules"]],
     [0, ["GET", "/a/7", "--key", "@key.txt"]],
     [1, ["GET", "/a/7"]],
@@ -143,7 +143,7 @@ describe("the text", () => {
   });
 });
 
-describe.concurrent("the JSON", () => {
+describe("the JSON", () => {
   test("names the rule that a target broke, and the character", async () => {
     const { request, verdict } = await json(["GET", "/a/%2e%2e/b?token=abc"]);
     expect(verdict).toMatchObject({ decision: "refuse", status: 400, reason: "dot_segment" });
