@@ -7,6 +7,7 @@ import type { Explanation } from "../../src/pipeline/explanation.ts";
 import { Canaries } from "../support/canary.ts";
 import { type Finished, runCli, startGateway, type TestGateway } from "../support/gateway.ts";
 import { makeKey, TestIssuer } from "../support/issuer.ts";
+import { exchange } from "../support/raw-client.ts";
 
 const canaries = new Canaries();
 const KEY = canaries.add("the key", formatKey("live"));
@@ -282,6 +283,33 @@ describe("--live", () => {
     const { stdout, code } = await run(asked, { file });
     expect(code).toBe(1);
     expect(stdout).toContain("429 Too Many Requests: too_many_failures");
+  });
+
+  test("takes a question that breaks off, or is too large, for no defect", async () => {
+    const file = withAdmin();
+    gateway = await startGateway(file, { env: { KEY, SECRET } });
+    const head = (length: string): string =>
+      `POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${length}\r\n\r\n`;
+    await exchange(nextPort, `${head("Content-Length: 50")}{"method"`, {
+      responses: 0,
+      halfClose: true,
+      untilClose: true,
+    });
+    const large = await exchange(nextPort, head("Content-Length: 65537"), { untilClose: true });
+    expect(large.responses[0]?.status).toBe(413);
+    const chunked = await exchange(nextPort, [
+      `${head("Transfer-Encoding: chunked")}10001\r\n`,
+      " ".repeat(65_537),
+      "\r\n0\r\n\r\n",
+    ]);
+    expect(chunked.responses[0]?.status).toBe(413);
+    const elsewhere = await exchange(
+      nextPort,
+      `POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx`,
+      { untilClose: true },
+    );
+    expect(elsewhere.responses[0]?.status).toBe(413);
+    expect(gateway.logs.filter(({ event }) => event === "defect")).toEqual([]);
   });
 
   test("exits 3 when nothing answers", async () => {
