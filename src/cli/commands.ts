@@ -2,7 +2,7 @@
 
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-const NOT_YET = ["init", "replay", "user", "token", "secret", "schema"];
+const NOT_YET = ["init", "user", "token", "secret", "schema"];
 
 const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
@@ -42,6 +42,13 @@ Examples:
   gatewarden test --coverage --min-coverage 90     fail when too few routes are tested
   gatewarden test --format junit --output junit.xml
   gatewarden test --suggest                        first tests, to paste into the file`,
+  replay: `
+Examples:
+  gatewarden replay decisions.log -c new.yaml              what would change?
+  kubectl logs deploy/gatewarden | gatewarden replay - -c new.yaml --old gateway.yaml`,
+  suggest: `
+Example:
+  gatewarden suggest decisions.log -c gateway.yaml         routes and scopes for what was seen`,
   reset: `
 Example:
   gatewarden limits reset --key user:alice         alice starts anew`,
@@ -109,6 +116,14 @@ command("test", "run the tests of the file, without a network")
   .addHelpText("after", EXAMPLES.test)
   .action(async (options) => {
     process.exitCode = await (await import("./test.ts")).test(options);
+  });
+command("replay", "decide on a decision log anew: what would this file change?")
+  .argument("<log>", "log file, compressed when its name ends in .gz, or - for standard input")
+  .option("--old <file>", "the file that wrote the log: less stays open")
+  .addOption(formatOption("text", "json"))
+  .addHelpText("after", EXAMPLES.replay)
+  .action(async (log, options) => {
+    process.exitCode = await (await import("./replay.ts")).replay(log, options);
   });
 command("routes", "list every route with its guard and limits")
   .addOption(formatOption("text", "json"))
