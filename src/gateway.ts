@@ -4,7 +4,7 @@
 import type { AddressInfo } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type { ReloadPort, StatusFacts } from "./admin/ports.ts";
+import type { ExplainPort, ReloadPort, StatusFacts } from "./admin/ports.ts";
 import type { AdminServer, AdminServerOptions } from "./admin/server.ts";
 import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
 import { LocalFailureCounter } from "./authn/failures/local-counter.ts";
@@ -14,7 +14,7 @@ import { JwtVerifier } from "./authn/jwt/verifier.ts";
 import { grantsOf } from "./authz/roles.ts";
 import type { GatewayConfig } from "./config/gateway-config.ts";
 import type { ConfigSource, Inspection } from "./config/load.ts";
-import { Reloader, type ReloadOutcome } from "./config/reloader.ts";
+import { type FailedTests, Reloader, type ReloadOutcome } from "./config/reloader.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Emit, GatewayEvent, ReloadTrigger } from "./core/events.ts";
 import { GatewayFailure } from "./core/failure.ts";
@@ -23,14 +23,16 @@ import { createApp, ownPaths } from "./http/app.ts";
 import { type EdgePlan, EdgeState } from "./http/edge-state.ts";
 import { Listeners } from "./http/listeners.ts";
 import type { EdgeSite } from "./http/server.ts";
+import { type AskedQuestion, explainAsked } from "./pipeline/asked.ts";
 import { compilePolicy } from "./pipeline/compile.ts";
 import type { Policy } from "./pipeline/decide.ts";
 import type { CompiledRoute } from "./pipeline/decision.ts";
 import { LIMITER_SCRIPT, Limiter } from "./rate-limit/limiter.ts";
 import type { RedisStore } from "./store/redis.ts";
 import { GatewayLog } from "./telemetry/log.ts";
-import type { MetricsSource } from "./telemetry/metrics.ts";
+import type { MetricsSource, ReloadFigures } from "./telemetry/metrics.ts";
 import { LineSink, standardOutput } from "./telemetry/sink.ts";
+import { TrafficStats } from "./telemetry/traffic.ts";
 import { UpstreamTransports } from "./upstream/transports.ts";
 
 const systemClock: Clock = { wallMs: () => Date.now(), steadyMs: () => performance.now() };
@@ -63,6 +65,8 @@ interface Running extends Counting {
   readonly transports: UpstreamTransports;
   readonly routes: readonly CompiledRoute[];
   readonly plan: EdgePlan;
+  /** One for the life of the gateway. */
+  readonly traffic: TrafficStats;
 }
 
 /** A gateway made from one configuration, which others may follow. Nothing happens before `start`. */
@@ -95,7 +99,8 @@ export class Gateway {
     this.#emit = emit;
     this.#running = running;
     running.limiter.adopt(running.routes, issuersOf(running.config));
-    this.#state = new EdgeState(running.plan, { log, emit });
+    running.traffic.adopt(running.plan.counted.values());
+    this.#state = new EdgeState(running.plan, { log, emit, traffic: running.traffic });
     this.#listeners = new Listeners(this.#state);
     const { source, inspection } = setup;
     if (source === undefined || inspection === undefined) return;
@@ -103,6 +108,7 @@ export class Gateway {
       { config: running.config, inspection },
       {
         read: () => source.read(),
+        test: failedTests,
         apply: (config) => this.#apply(config),
         emit,
         defect: (error) => log.defect(error),
@@ -178,6 +184,7 @@ export class Gateway {
       if (this.#stopping !== undefined) throw new GatewayFailure("listen_failed", "the gateway is stopping");
       this.#running = next;
       next.limiter.adopt(next.routes, issuersOf(config));
+      next.traffic.adopt(next.plan.counted.values());
       this.#state.plan = next.plan;
       this.log.restyle(config.logs);
       listeners.commit(site);
@@ -237,10 +244,17 @@ export class Gateway {
         show: (who) => this.#running.limiter.show(who),
         reset: (who) => this.#running.limiter.reset(who),
       },
+      explain: (question) => this.#explain(question),
       audit: (act) => this.log.audit(act),
       defect: (error) => this.log.defect(error),
       listenerError: (code) => this.log.system("error", "listener_error", { code, port: "admin" }),
     };
+  }
+
+  #explain(question: AskedQuestion): ReturnType<ExplainPort> {
+    const { config, plan, limiter, failures } = this.#running;
+    const parts = { config, policy: plan.policy, limiter, failures: failures?.view };
+    return explainAsked({ ...parts, ready: this.readiness().ready }, question, systemClock);
   }
 
   #statusFacts(): StatusFacts {
@@ -264,7 +278,18 @@ export class Gateway {
   }
 
   #metricsSource(): MetricsSource {
+    const reloader = this.#reloader;
     return {
+      traffic: this.#state.traffic,
+      open: () => ({
+        requests: this.#state.runs.size,
+        connections: this.#listeners.connections,
+        tunnels: this.#state.tunnels.size,
+      }),
+      ready: () => this.readiness().ready,
+      logLinesDropped: () => this.log.dropped,
+      issuers: () => this.#running.verifier.health(),
+      ...(reloader === undefined ? {} : { reload: () => reloadFigures(reloader) }),
       limits: () => this.#running.limiter.stats(),
       degraded: () => this.#running.limiter.degraded,
       counters: () => this.#running.limiter.size,
@@ -350,6 +375,7 @@ async function compose(config: GatewayConfig, emit: Emit, before?: Running): Pro
   const failures = sameThrottle ? before.failures : makeThrottle(config, limiter, emit);
   const { policy, routes } = compilePolicy(config, { verifier, apiKeys, limiter, failures });
   const transports = new UpstreamTransports(config.upstreams, config.limits.inFlight, before?.transports);
+  const traffic = before?.traffic ?? new TrafficStats();
   const plan: EdgePlan = {
     generation: before === undefined ? 1 : before.plan.generation + 1,
     policy,
@@ -358,8 +384,9 @@ async function compose(config: GatewayConfig, emit: Emit, before?: Running): Pro
     legacyLimitFields: config.legacyRateLimitHeaders,
     access: config.logs.access,
     decisions: config.logs.decisions,
+    counted: traffic.of(routes),
   };
-  return { config, verifier, failures, transports, routes, plan, ...counting };
+  return { config, verifier, failures, transports, routes, plan, traffic, ...counting };
 }
 
 /** A reload must not make a gateway unready that was ready: an issuer that can't be had yet is no reason to turn callers away. */
@@ -392,6 +419,21 @@ async function countingOf(config: GatewayConfig, emit: Emit, before?: Running): 
   const { RedisStore } = await import("./store/redis.ts");
   const store = new RedisStore({ ...config.redis, emit });
   return { store, limiter: makeLimiter(config, store) };
+}
+
+/** Runs the file's own tests; what failed, if something did. */
+async function failedTests(config: GatewayConfig): Promise<FailedTests | undefined> {
+  if (config.tests.length === 0) return undefined;
+  const { runTests } = await import("./review/tests/run-tests.ts");
+  const { results, failed } = await runTests(config, systemClock);
+  const first = results.find(({ ok }) => !ok);
+  if (first === undefined) return undefined;
+  const [mismatch] = first.mismatches;
+  const came =
+    mismatch === undefined
+      ? ""
+      : `: expected ${mismatch.what} ${mismatch.expected}, but ${mismatch.actual} came`;
+  return { count: failed, line: first.line, message: `the test "${first.name}" failed${came}` };
 }
 
 function issuersOf({ issuers }: GatewayConfig): readonly string[] {
@@ -439,6 +481,11 @@ function reloadPort(reloader: Reloader): ReloadPort {
     fileHash: () => reloader.fileHash(),
     now: () => reloader.reload("admin"),
   };
+}
+
+function reloadFigures({ state }: Reloader): ReloadFigures {
+  const { counts, last, loadedAtMs, configHash } = state;
+  return { ...counts, lastOk: last?.outcome.result !== "rejected", loadedAtMs, hash: configHash };
 }
 
 function addressText(address: AddressInfo): string {

@@ -1,22 +1,51 @@
 // Shows diagnostics: to people with the line they are about, to programs as JSON, to GitHub as annotations.
 
-import { maskLine } from "./mask.ts";
+import { Lines } from "./lines.ts";
+import { Masker } from "./mask.ts";
 import type { ConfigError, Diagnostic } from "./report.ts";
 
 export type DiagnosticFormat = "text" | "json" | "github";
 
-export type { ConfigError, Diagnostic, DiagnosticCode } from "./report.ts";
+export type { ConfigError, Diagnostic, DiagnosticCode, Severity } from "./report.ts";
 
 /**
  * All diagnostics as text. `text`: `FILE:LINE:COL code message`, the line with a caret, the hint; `json`: one array;
  * `github`: workflow commands. Values that may be secrets are blanked in the lines that are shown.
  */
 export function formatDiagnostics(error: ConfigError, format: DiagnosticFormat, color: boolean): string {
-  const { diagnostics, source } = error;
-  if (format === "json") return `${JSON.stringify(diagnostics, null, 2)}\n`;
-  if (format === "github") return diagnostics.map(annotation).join("");
-  const lines = source.split(/\r?\n/);
-  return diagnostics.map((one) => paragraph(one, lines, color ? COLORS : PLAIN)).join("\n");
+  if (format === "json") return `${JSON.stringify(error.diagnostics, null, 2)}\n`;
+  const { shown, more } = firstOf(error);
+  if (format === "github") return shown.map(annotation).join("");
+  const masker = new Masker(new Lines(error.source));
+  const paint = color ? COLORS : PLAIN;
+  const grave = shown.filter((one) => one.severity !== "note");
+  const notes = shown.filter((one) => one.severity === "note");
+  const parts = grave.map((one) => paragraph(one, error.source === "" ? undefined : masker, paint));
+  if (notes.length > 0) parts.push(`${NOTES_HEAD}\n${notes.map((one) => noteLine(one, paint)).join("")}`);
+  if (more > 0) parts.push(`and ${error.incomplete === true ? "at least " : ""}${more} more\n`);
+  return parts.join("\n");
+}
+
+/** The diagnostics that are shown, in the order of the file: errors go first when there are too many. */
+function firstOf({ diagnostics }: ConfigError): {
+  readonly shown: readonly Diagnostic[];
+  readonly more: number;
+} {
+  if (diagnostics.length <= MOST_LISTED) return { shown: diagnostics, more: 0 };
+  const chosen = new Set(
+    diagnostics.toSorted((a, b) => WEIGHTS[a.severity] - WEIGHTS[b.severity]).slice(0, MOST_LISTED),
+  );
+  const shown = diagnostics.filter((one) => chosen.has(one));
+  return { shown, more: diagnostics.length - shown.length };
+}
+
+const MOST_LISTED = 100;
+const WEIGHTS: Readonly<Record<Diagnostic["severity"], number>> = { error: 0, warning: 1, note: 2 };
+const NOTES_HEAD = "choices to know of:";
+
+function noteLine(one: Diagnostic, paint: Paint): string {
+  const subject = one.path === "" ? "" : ` (${clean(one.path)})`;
+  return `  ${one.file}:${one.line}:${one.column} ${paint.dim(one.code)} ${clean(one.message)}${subject}\n`;
 }
 
 interface Paint {
@@ -34,23 +63,23 @@ const COLORS: Paint = { bold: code(1), error: code(31), warning: code(33), dim: 
 // Longer lines are cut around the caret.
 const MOST_SHOWN = 160;
 
-function paragraph(one: Diagnostic, lines: readonly string[], paint: Paint): string {
+function paragraph(one: Diagnostic, masker: Masker | undefined, paint: Paint): string {
   const name = one.severity === "warning" ? paint.warning(`warning ${one.code}`) : paint.error(one.code);
   const subject = one.path === "" ? "" : ` (${one.path})`;
   const out = [
     `${paint.bold(`${one.file}:${one.line}:${one.column}`)} ${name} ${clean(one.message)}${clean(subject)}`,
   ];
-  if (lines.join("") !== "") out.push(...excerpt(one, lines, paint));
+  if (masker !== undefined) out.push(...excerpt(one, masker, paint));
   if (one.related !== undefined) out.push(`  see ${one.file}:${one.related.line}:${one.related.column}`);
   if (one.suggestion !== undefined) out.push(`  did you mean \`${clean(one.suggestion)}\`?`);
   if (one.hint !== undefined) out.push(`  hint: ${clean(one.hint)}`);
   return `${out.join("\n")}\n`;
 }
 
-function excerpt(one: Diagnostic, lines: readonly string[], paint: Paint): string[] {
+function excerpt(one: Diagnostic, masker: Masker, paint: Paint): string[] {
   const suspect = one.code === "unknown_key" || one.code === "secret_literal";
   const suspectFrom = one.code === "yaml_syntax" ? 0 : suspect ? one.column - 1 : Number.POSITIVE_INFINITY;
-  const masked = clean(maskLine(lines, one.line - 1, suspectFrom).replaceAll("\t", " "));
+  const masked = clean(masker.line(one.line - 1, suspectFrom).replaceAll("\t", " "));
   const at = Math.min(one.column - 1, masked.length);
   const start = at > MOST_SHOWN - 20 ? at - MOST_SHOWN / 2 : 0;
   const gutter = `${one.line} | `;
@@ -73,5 +102,6 @@ function annotation(one: Diagnostic): string {
     one.hint ?? "",
   ].filter((text) => text !== "");
   const message = [one.message, ...extra].join(" — ");
-  return `::${one.severity} file=${property(one.file)},line=${one.line},col=${one.column},title=${property(one.code)}::${data(message)}\n`;
+  const level = one.severity === "note" ? "notice" : one.severity;
+  return `::${level} file=${property(one.file)},line=${one.line},col=${one.column},title=${property(one.code)}::${data(message)}\n`;
 }

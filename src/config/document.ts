@@ -1,11 +1,17 @@
 // From the text of a file to its tree: parser faults become diagnostics, keys are checked for repetition and poison.
 
 import { SECRET_FILE, VARIABLE } from "../core/wording.ts";
+import { readPlainYaml } from "./plain-yaml.ts";
 import { DEEPEST, tooDeepAt } from "./prescan.ts";
 import type { DiagnosticCode, Report } from "./report.ts";
 import { isReserved, type MapNode, type Path, type TreeNode } from "./tree.ts";
-import type { ParseFault } from "./yaml-child.ts";
+import type { ParseFault } from "./yaml-full.ts";
 import { parseYaml } from "./yaml-parse.ts";
+
+/** Most values of a file: those of 20,000 routes, and some. */
+const MOST_VALUES = 320_000;
+/** Most characters that the full parser is given: it takes half a second and 100 MiB for little more. */
+const MOST_FULL = 64 * 1024;
 
 const FAULT_CODES: Readonly<Record<ParseFault["kind"], DiagnosticCode>> = {
   syntax: "yaml_syntax",
@@ -21,6 +27,9 @@ const FAULT_CODES: Readonly<Record<ParseFault["kind"], DiagnosticCode>> = {
 /** The checked tree of the report's source; undefined when there is none to go on with. */
 export async function readDocument(report: Report): Promise<TreeNode | undefined> {
   const { source } = report;
+  const plain = readPlainYaml(source, MOST_VALUES);
+  if (plain.plain) return plain.root === null ? reportEmpty(report) : checked(report, plain.root);
+  if (plain.tooMany || source.length > MOST_FULL) return refuseLarge(report, plain);
   const deepAt = tooDeepAt(source);
   if (deepAt !== undefined) {
     report.add(deepAt, [], "yaml_too_complex", `nested deeper than ${DEEPEST} levels`);
@@ -32,16 +41,32 @@ export async function readDocument(report: Report): Promise<TreeNode | undefined
     // Aliases and tags that can't be followed leave nothing behind.
     if (root !== null) report.settle(fault.at);
   }
-  if (root === null) {
-    if (faults.length === 0) {
-      report.add(0, [], "file_empty", "the file holds no configuration", {
-        hint: "at least `upstreams` and `routes` are needed",
-      });
-    }
-    return undefined;
-  }
+  if (root !== null) return checked(report, root);
+  return faults.length === 0 ? reportEmpty(report) : undefined;
+}
+
+function checked(report: Report, root: TreeNode): TreeNode {
   checkKeys(report, root, []);
   return root;
+}
+
+function reportEmpty(report: Report): undefined {
+  report.add(0, [], "file_empty", "the file holds no configuration", {
+    hint: "at least `upstreams` and `routes` are needed",
+  });
+}
+
+/** A file that the full parser would take too long for, or too much memory. */
+function refuseLarge(
+  report: Report,
+  { at, tooMany }: { readonly at: number; readonly tooMany: boolean },
+): undefined {
+  if (tooMany) {
+    report.add(0, [], "yaml_too_complex", `the file holds more than ${MOST_VALUES} values`);
+    return;
+  }
+  const hint = `a mistake in indentation, brackets or quotes, or something that only files of at most ${MOST_FULL / 1024} KiB may hold: anchors, tags, and texts over several lines`;
+  report.add(at, [], "yaml_too_complex", "this can't be read as plain YAML", { hint });
 }
 
 /** After a syntax error the parser stumbles over what follows: only the first of a line counts, and no odd tokens. */
@@ -80,11 +105,14 @@ function hintFor(report: Report, fault: ParseFault, at: number): string | undefi
   const start = report.source.lastIndexOf("\n", at - 1) + 1;
   const line = report.source.slice(start).split("\n", 1)[0] ?? "";
   if (/^\s*\t/.test(line)) return "indent with spaces; YAML allows no tabs there";
-  if (/[{[,].*[^"']\$\{/.test(line)) return `inside { } and [ ] put quotes around a variable: "${VARIABLE}"`;
+  const variable = /[^"']\$\{/.exec(line);
+  if (variable !== null && /[{[,]/.test(line.slice(0, variable.index)))
+    return `inside { } and [ ] put quotes around a variable: "${VARIABLE}"`;
   return undefined;
 }
 
 function checkKeys(report: Report, node: TreeNode, path: Path): void {
+  if (report.full) return;
   if (node.kind === "list")
     for (const [index, item] of node.items.entries()) checkKeys(report, item, [...path, index]);
   if (node.kind === "map") checkMap(report, node, path);

@@ -55,6 +55,7 @@ export function readFields<S extends Shape>(
   const mistyped = new Map<string, MapEntry>();
   const known = Object.keys(shape);
   for (const entry of node.entries) {
+    if (report.full) break;
     const { key, keyAt } = entry;
     const mistake = Object.hasOwn(mistakes, key) ? mistakes[key] : undefined;
     if (mistake !== undefined) {
@@ -104,20 +105,42 @@ export function readValue<T>(
   keyAt = place.node.at,
 ): T | undefined {
   let { node } = place;
+  if (isVast(node)) {
+    report.add(node.at, place.path, "value_out_of_range", `expected at most ${MOST_BELOW} values here`);
+    return undefined;
+  }
   let parsed = schema.safeParse(toPlain(node), { error: sentence });
   if (!parsed.success) {
-    const retyped = retype(node, flatten(parsed.error.issues));
+    const retyped = retype(node, firstIssues(parsed.error.issues));
     if (retyped !== node) {
       node = retyped;
       parsed = schema.safeParse(toPlain(node), { error: sentence });
     }
   }
   if (parsed.success) return parsed.data;
-  const issues = flatten(parsed.error.issues);
+  const issues = firstIssues(parsed.error.issues);
   for (const issue of issues) addIssue(report, { ...place, node }, schema, issue, keyAt);
   // What is left when the wrong parts are taken out can still be judged, so that its mistakes are told now as well.
   const rest = issues.reduce<TreeNode | undefined>((left, issue) => left && without(left, issue), node);
   return rest === undefined ? undefined : schema.safeParse(toPlain(rest)).data;
+}
+
+// Most values that are judged as one: a list of addresses, the scopes of a key.
+const MOST_BELOW = 20_000;
+const MOST_ISSUES = 50;
+
+function firstIssues(issues: readonly Issue[]): readonly Issue[] {
+  return flatten(issues.slice(0, MOST_ISSUES)).slice(0, MOST_ISSUES);
+}
+
+function isVast(node: TreeNode): boolean {
+  let count = 0;
+  const visit = (one: TreeNode): boolean => {
+    if (++count > MOST_BELOW) return true;
+    if (one.kind === "list") return one.items.some(visit);
+    return one.kind === "map" && one.entries.some(({ value }) => visit(value));
+  };
+  return visit(node);
 }
 
 /** A variable always gives text; where a number or a truth value is asked for, the text is read as one. */

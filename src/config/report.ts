@@ -1,5 +1,6 @@
 // What is wrong with a configuration file, and where. Collected, never thrown, so that every mistake is told at once.
 
+import { Lines } from "./lines.ts";
 import { nearest } from "./suggest.ts";
 import { formatPath, type Path } from "./tree.ts";
 
@@ -46,10 +47,37 @@ export type DiagnosticCode =
   | "insecure_url"
   | "range_too_wide"
   | "unused"
-  | "file_permissions";
+  | "file_permissions"
+  | "route_closed"
+  | "scope_unheld"
+  | "scope_suspect"
+  | "role_unheld"
+  | "role_suspect"
+  | "key_expired"
+  | "key_disabled"
+  | "guard_by_address"
+  | "public_unlimited"
+  | "optional_pointless"
+  | "cors_any_origin"
+  | "path_check_loosened"
+  | "proxies_wide"
+  | "limit_off_without_store"
+  | "credentials_forwarded"
+  | "failures_unbounded"
+  | "leeway_long"
+  | "audience_unchecked"
+  | "issuer_plain_http"
+  | "secret_shared"
+  | "admin_exposed";
+
+/**
+ * `error`: the file can't be used; `warning`: something that can't be meant; `note`: a choice that is allowed and worth
+ * knowing of.
+ */
+export type Severity = "error" | "warning" | "note";
 
 export interface Diagnostic {
-  readonly severity: "error" | "warning";
+  readonly severity: Severity;
   readonly file: string;
   /** From 1. */
   readonly line: number;
@@ -73,21 +101,31 @@ export interface ConfigError {
   readonly diagnostics: readonly Diagnostic[];
   /** Text of the file, for showing the lines; may hold secrets, which `formatDiagnostics` masks. */
   readonly source: string;
+  /** There are more mistakes than were collected. */
+  readonly incomplete?: boolean;
 }
 
 export interface DiagnosticExtra {
   readonly hint?: string;
   readonly suggestion?: string | undefined;
   readonly relatedAt?: number;
-  readonly severity?: "warning";
+  readonly severity?: Exclude<Severity, "error">;
 }
+
+// Most diagnostics of one severity: nobody reads more, and a hostile file must not fill the memory with them.
+const MOST_FOUND = 500;
+// Most words that are compared for did-you-mean in one file, all questions together.
+const MOST_COMPARED = 200_000;
 
 /** Collects the mistakes of one file. */
 export class Report {
   readonly file: string;
   readonly source: string;
-  readonly #lineStarts: readonly number[];
+  readonly #lines: Lines;
   readonly #found: Diagnostic[] = [];
+  readonly #seen = new Set<string>();
+  readonly #counts: Record<Severity, number> = { error: 0, warning: 0, note: 0 };
+  #compared = 0;
   readonly #private = new Set<string>();
   readonly #settled = new Set<number>();
   readonly #files = new Set<string>();
@@ -95,9 +133,7 @@ export class Report {
   constructor(file: string, source: string) {
     this.file = file;
     this.source = source;
-    const starts = [0];
-    for (let at = source.indexOf("\n"); at !== -1; at = source.indexOf("\n", at + 1)) starts.push(at + 1);
-    this.#lineStarts = starts;
+    this.#lines = new Lines(source);
   }
 
   /** A value that came out of a `${…}`: blanked wherever a message would repeat it. */
@@ -122,23 +158,22 @@ export class Report {
 
   /** Line and column, both from 1, of an offset. */
   place(at: number): { line: number; column: number } {
-    let low = 0;
-    let high = this.#lineStarts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((this.#lineStarts[middle] ?? 0) <= at) low = middle;
-      else high = middle - 1;
-    }
-    return { line: low + 1, column: at - (this.#lineStarts[low] ?? 0) + 1 };
+    return this.#lines.place(at);
   }
 
   add(at: number, path: Path, code: DiagnosticCode, message: string, extra: DiagnosticExtra = {}): void {
-    if (this.#settled.has(at)) return;
+    const severity = extra.severity ?? "error";
+    if (this.#settled.has(at) || this.#counts[severity] >= MOST_FOUND) return;
+    const where = formatPath(path);
+    const key = `${at} ${code} ${where}`;
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    this.#counts[severity]++;
     this.#found.push({
-      severity: extra.severity ?? "error",
+      severity,
       file: this.file,
       ...this.place(at),
-      path: formatPath(path),
+      path: where,
       code,
       message: this.#blank(message),
       ...(extra.hint === undefined ? {} : { hint: this.#blank(extra.hint) }),
@@ -156,23 +191,31 @@ export class Report {
     word: string,
     valid: Iterable<string>,
   ): void {
-    const suggestion = nearest(word, valid);
-    this.add(at, path, code, message, { suggestion });
+    this.add(at, path, code, message, { suggestion: this.nearest(word, valid) });
+  }
+
+  /** The nearest of the `valid` words, as long as not too many were compared before. */
+  nearest(word: string, valid: Iterable<string>): string | undefined {
+    if (this.#compared > MOST_COMPARED || this.full) return undefined;
+    const words = [...valid];
+    this.#compared += words.length;
+    return nearest(word, words);
   }
 
   get failed(): boolean {
-    return this.#found.some((one) => one.severity === "error");
+    return this.#counts.error > 0;
   }
 
-  /** Everything found, in the order of the file, without repetitions. */
+  /** So many errors were found that no further one is taken: there is no point in looking on. */
+  get full(): boolean {
+    return this.#counts.error >= MOST_FOUND;
+  }
+
+  /** Everything found, in the order of the file. */
   get diagnostics(): readonly Diagnostic[] {
-    const seen = new Set<string>();
-    return this.#found
-      .toSorted((a, b) => a.line - b.line || a.column - b.column || (a.code < b.code ? -1 : 1))
-      .filter((one) => {
-        const key = `${one.line}:${one.column}:${one.code}:${one.path}`;
-        return !seen.has(key) && seen.add(key) !== undefined;
-      });
+    return this.#found.toSorted(
+      (a, b) => a.line - b.line || a.column - b.column || (a.code < b.code ? -1 : 1),
+    );
   }
 
   #blank(text: string): string {

@@ -6,7 +6,7 @@ import { err, ok, type Result } from "../core/result.ts";
 import type { DiagnosticCode } from "./report.ts";
 
 /** Largest configuration file in bytes. */
-export const MOST_FILE_BYTES = 10 * 1024 * 1024;
+export const MOST_FILE_BYTES = 8 * 1024 * 1024;
 
 /** Why a file could not be read; the sentence holds none of its content. */
 export interface SourceFault {
@@ -51,6 +51,11 @@ async function readAtMost(handle: FileHandle, mostBytes: number): Promise<Uint8A
     if (length > mostBytes) return undefined;
     chunks.push(chunk.subarray(0, bytesRead));
   }
+}
+
+/** Bytes that were read already, as text: held to the same rules as a file. */
+export function textOf(bytes: Uint8Array, mostBytes: number): Result<SourceText, SourceFault> {
+  return bytes.length > mostBytes ? tooLarge(mostBytes) : decode(bytes, 0o600);
 }
 
 function decode(bytes: Uint8Array, mode: number): Result<SourceText, SourceFault> {

@@ -5,7 +5,6 @@ import { dirname, resolve } from "node:path";
 import { SECRET_FILE, VARIABLE } from "../core/wording.ts";
 import type { Report } from "./report.ts";
 import { readText } from "./source.ts";
-import { nearest } from "./suggest.ts";
 import type { Path, ScalarNode, TreeNode } from "./tree.ts";
 
 // `$${` is a literal `${`; then name, name with default, or file.
@@ -30,6 +29,13 @@ export async function substitute(
   return new Substitution(report, environment).walk(root, []);
 }
 
+/** Whether a `${` stands anywhere in the tree: most of a file has none, and is passed over at once. */
+function mentions(node: TreeNode): boolean {
+  if (node.kind === "scalar") return typeof node.value === "string" && node.value.includes("${");
+  if (node.kind === "list") return node.items.some(mentions);
+  return node.entries.some(({ value }) => mentions(value));
+}
+
 class Substitution {
   readonly #report: Report;
   readonly #environment: Environment;
@@ -40,6 +46,7 @@ class Substitution {
   }
 
   async walk(node: TreeNode, path: Path): Promise<TreeNode> {
+    if (this.#report.full || !mentions(node)) return node;
     if (node.kind === "scalar") return this.#scalar(node, path);
     if (node.kind === "list") {
       const items: TreeNode[] = [];
@@ -54,7 +61,7 @@ class Substitution {
   }
 
   async #scalar(node: ScalarNode, path: Path): Promise<ScalarNode> {
-    if (typeof node.value !== "string" || !node.value.includes("${")) return node;
+    if (typeof node.value !== "string") return node;
     let out = "";
     let last = 0;
     let substituted: ScalarNode["substituted"] = "part";
@@ -91,7 +98,8 @@ class Substitution {
     const state = value === undefined ? "is not set" : "is empty";
     this.#report.add(node.at, path, "variable_missing", `the environment variable ${name} ${state}`, {
       hint: `set it, or give a default: \${${name}:-value}`,
-      suggestion: value === undefined ? nearest(name, Object.keys(this.#environment)) : undefined,
+      suggestion:
+        value === undefined ? this.#report.nearest(name, Object.keys(this.#environment)) : undefined,
     });
     return undefined;
   }

@@ -4,7 +4,7 @@
 import { spawn } from "node:child_process";
 import { getCompileCacheDir } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { ParseFault, ParseReply } from "./yaml-child.ts";
+import type { ParseFault, ParseReply } from "./yaml-full.ts";
 
 const MOST_OUTPUT_BYTES = 256 * 1024 * 1024;
 
@@ -14,7 +14,7 @@ export interface ParseBounds {
   readonly memoryMiB: number;
 }
 
-export const PARSE_BOUNDS: ParseBounds = { timeoutMs: 5_000, memoryMiB: 512 };
+export const PARSE_BOUNDS: ParseBounds = { timeoutMs: 5_000, memoryMiB: 256 };
 
 // Sources run as TypeScript, the published package as JavaScript.
 const CHILD = fileURLToPath(
@@ -48,7 +48,7 @@ function runChild(text: string, bounds: ParseBounds): Promise<string | ParseFaul
   return new Promise((resolve) => {
     const child = spawn(
       process.execPath,
-      [`--max-old-space-size=${bounds.memoryMiB}`, "--no-warnings", CHILD],
+      [`--max-old-space-size=${bounds.memoryMiB}`, "--max-semi-space-size=2", "--no-warnings", CHILD],
       {
         stdio: ["pipe", "pipe", "ignore"],
         env: childEnvironment(),

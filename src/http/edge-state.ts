@@ -1,5 +1,6 @@
 // What all requests of one running gateway share: the plan in force, the log, and who is in flight.
 
+import type { DenialCode } from "../core/denial.ts";
 import type { Emit } from "../core/events.ts";
 import { type Listed, LiveList } from "../core/live-list.ts";
 import type { Principal } from "../core/principal.ts";
@@ -8,6 +9,7 @@ import type { Policy } from "../pipeline/decide.ts";
 import type { CompiledRoute, Decision } from "../pipeline/decision.ts";
 import type { LimitResult } from "../rate-limit/outcome.ts";
 import { type DecisionRecord, type GatewayLog, loggedPath } from "../telemetry/log.ts";
+import type { Counted, TrafficStats } from "../telemetry/traffic.ts";
 import { Deadlines } from "../upstream/deadlines.ts";
 import type { Transports } from "../upstream/transports.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -28,13 +30,15 @@ export interface EdgePlan {
   /** Share of requests that get an access line, 0 to 1; `denied`: refused ones only. */
   readonly access: number | "denied";
   readonly decisions: "all" | "denied" | "off";
+  /** Where the requests of each route are counted. */
+  readonly counted: ReadonlyMap<CompiledRoute, Counted>;
 }
 
 /** A request that was answered, or not. */
 export interface Served {
   readonly arrival: Arrival;
-  /** Reading of `performance.now()` at the arrival. */
-  readonly startedMs: number;
+  /** Reading of `performance.now()` at the arrival; undefined for what never became a request. */
+  readonly startedMs: number | undefined;
   readonly decision: Decision | undefined;
 }
 
@@ -43,7 +47,7 @@ export interface Ending {
   /** Status that was sent; 499 when the client went away before any. */
   readonly status: number;
   /** Refusal code, when the gateway answered itself. */
-  readonly code?: string | undefined;
+  readonly code?: DenialCode | undefined;
   readonly grpcStatus?: number | undefined;
   readonly bytes?: number;
   readonly ended?: string | undefined;
@@ -64,6 +68,7 @@ export interface InFlight extends Cuttable, Listed {
 export interface EdgePorts {
   readonly log: GatewayLog;
   readonly emit: Emit;
+  readonly traffic: TrafficStats;
 }
 
 /** What carries a route's requests. Every upstream has its transports: the composition root makes both from one list. */
@@ -73,10 +78,18 @@ export function transportsOf(plan: EdgePlan, route: CompiledRoute): Transports {
   return transports;
 }
 
+/** Where the requests of a route are counted. The plan counts all of its routes. */
+export function countedOf(plan: EdgePlan, route: CompiledRoute): Counted {
+  const counted = plan.counted.get(route);
+  if (counted === undefined) throw new Error(`route ${route.name} is not counted`);
+  return counted;
+}
+
 export class EdgeState {
   /** In force for requests that arrive now. */
   plan: EdgePlan;
   readonly log: GatewayLog;
+  readonly traffic: TrafficStats;
   readonly runs = new LiveList<InFlight>();
   readonly deadlines = new Deadlines();
   readonly tunnels = new Set<Cuttable>();
@@ -84,9 +97,10 @@ export class EdgeState {
   readonly #emit: Emit;
   readonly #ids = new RequestIds();
 
-  constructor(plan: EdgePlan, { log, emit }: EdgePorts) {
+  constructor(plan: EdgePlan, { log, emit, traffic }: EdgePorts) {
     this.plan = plan;
     this.log = log;
+    this.traffic = traffic;
     this.#emit = emit;
   }
 
@@ -101,6 +115,29 @@ export class EdgeState {
     return this.#ids.next();
   }
 
+  /** A decision was made: counts and logs it. */
+  decided(plan: EdgePlan, decision: Decision, arrival: Arrival): void {
+    this.#countDecision(plan, decision);
+    this.#logDecision(plan, decision, arrival);
+  }
+
+  /** A request is over: counts and logs it. */
+  ended(plan: EdgePlan, served: Served, ending: Ending): void {
+    this.count(plan, served, ending);
+    this.logAccess(plan, served, ending);
+  }
+
+  /** What `ended` counts. */
+  count(plan: EdgePlan, { arrival, startedMs, decision }: Served, { status, code }: Ending): void {
+    const route = decision?.route;
+    const traffic = route === undefined ? this.traffic.unmatched : countedOf(plan, route).route;
+    // Refused by the edge itself, before anything was decided.
+    if (decision === undefined && code !== undefined) traffic.refusals.add(code);
+    if (startedMs === undefined) traffic.counted(arrival.method, status);
+    else traffic.ended(arrival.method, status, performance.now() - startedMs);
+  }
+
+  /** What `ended` logs. */
   logAccess(
     { access, generation }: EdgePlan,
     { arrival, startedMs, decision }: Served,
@@ -119,7 +156,7 @@ export class EdgeState {
       status: ending.status,
       code: ending.code,
       grpcStatus: ending.grpcStatus,
-      durationMs: Math.round((performance.now() - startedMs) * 1_000) / 1_000,
+      durationMs: startedMs === undefined ? 0 : Math.round((performance.now() - startedMs) * 1_000) / 1_000,
       bytes: ending.bytes ?? 0,
       upstream: decision?.kind === "forward" ? decision.route.upstream : undefined,
       subject: decision?.principal?.subject,
@@ -129,7 +166,18 @@ export class EdgeState {
     });
   }
 
-  logDecision({ decisions, generation }: EdgePlan, decision: Decision, arrival: Arrival): void {
+  #countDecision(plan: EdgePlan, decision: Decision): void {
+    const { route, observed, limit } = decision;
+    const traffic = route === undefined ? this.traffic.unmatched : countedOf(plan, route).route;
+    if (decision.kind === "forward") traffic.forwarded += 1;
+    else if (decision.kind === "refuse") traffic.refusals.add(decision.denial.code);
+    else traffic.preflights += 1;
+    if (observed !== undefined) for (const { code } of observed) traffic.observed.add(code);
+    if (limit !== undefined && limit.kind !== "unavailable" && limit.observed !== undefined)
+      traffic.observed.add("rate_limited");
+  }
+
+  #logDecision({ decisions, generation }: EdgePlan, decision: Decision, arrival: Arrival): void {
     const { limit } = decision;
     const overLimits = limit === undefined || limit.kind === "unavailable" ? undefined : limit.observed;
     // What would have been refused is told with what was refused.
@@ -168,6 +216,7 @@ export class EdgeState {
   }
 
   upstreamFailed(upstream: string, reason: string, requestId: string): void {
+    this.traffic.upstreamFailed(upstream, reason);
     this.#emit({ kind: "upstream_failed", upstream, reason, requestId });
   }
 }

@@ -35,6 +35,13 @@ export class Listeners {
     return Array.from(this.#servers.values(), ({ address }) => address);
   }
 
+  /** Connections that are open now, also of listeners that are on their way out. */
+  get connections(): number {
+    let count = 0;
+    for (const server of this.#all()) count += server.connections;
+    return count;
+  }
+
   /**
    * Opens those of `endpoints` that aren't open yet. They serve `site` at once, by the plan in force.
    * @throws GatewayFailure `listen_failed`; nothing was opened then

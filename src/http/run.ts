@@ -1,7 +1,7 @@
 // One request through the edge: from the server's objects to the decision, the exchange or the refusal, and the log.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Denial, deny } from "../core/denial.ts";
+import { type Denial, type DenialCode, deny } from "../core/denial.ts";
 import type { GatewayRequest } from "../core/request.ts";
 import { isPromise } from "../core/result.ts";
 import type { Arrival } from "../pipeline/arrival.ts";
@@ -15,7 +15,7 @@ import { Exchange, type ExchangeEnd } from "../upstream/exchange.ts";
 import { RequestBody } from "../upstream/request-body.ts";
 import { isLoop, requestFields } from "../upstream/request-fields.ts";
 import { arrivalOf, closeAfterAnswer, hold, lingerAtClose, readRest, release } from "./connection.ts";
-import { type EdgePlan, type EdgeState, type InFlight, transportsOf } from "./edge-state.ts";
+import { countedOf, type EdgePlan, type EdgeState, type InFlight, transportsOf } from "./edge-state.ts";
 import { laterCosts } from "./later-costs.ts";
 
 // Bodies that are announced as no longer than this are read to their end after a refusal, so the connection lives on.
@@ -33,7 +33,7 @@ export class Run implements InFlight {
   readonly #arrival: Arrival;
   #decision: Decision | undefined;
   #exchange: Exchange | undefined;
-  #code: string | undefined;
+  #code: DenialCode | undefined;
   #grpcStatus: number | undefined;
   #ended: string | undefined;
   #answered = false;
@@ -113,7 +113,7 @@ export class Run implements InFlight {
   #act(decision: Decision): void {
     if (this.#outgoing.destroyed) return;
     this.#decision = decision;
-    this.#state.logDecision(this.#plan, decision, this.#arrival);
+    this.#state.decided(this.#plan, decision, this.#arrival);
     try {
       if (decision.kind === "forward") this.#forward(decision, false);
       else if (decision.kind === "refuse") this.#refuse(decision);
@@ -140,6 +140,13 @@ export class Run implements InFlight {
     const bodyLength = announcedLength(request);
     const body = this.#body(request, bodyLength);
     if (body !== null) lingerAtClose(this.#incoming);
+    const counted = countedOf(this.#plan, route).upstream;
+    const sentMs = performance.now();
+    counted.requests += 1;
+    if (!again) this.#state.traffic.decisions.observe(sentMs - this.#startedMs);
+    const chargeLater = laterCosts(decision, (field) =>
+      this.#state.costInvalid(plan.upstream.name, field, request.id),
+    );
     const exchange = new Exchange({
       outgoing: this.#outgoing,
       response: {
@@ -150,7 +157,10 @@ export class Run implements InFlight {
       },
       timeouts: plan.timeouts,
       deadlines: this.#state.deadlines,
-      onHead: laterCosts(decision, (field) => this.#state.costInvalid(plan.upstream.name, field, request.id)),
+      onHead: (head) => {
+        counted.answers.observe(performance.now() - sentMs);
+        chargeLater?.(head);
+      },
       onEnd: (end) => {
         try {
           this.#onExchangeEnd(decision, end, again || body !== null);
@@ -278,7 +288,7 @@ export class Run implements InFlight {
     }
     const { headersSent, statusCode } = this.#outgoing;
     const served = { arrival: this.#arrival, startedMs: this.#startedMs, decision: this.#decision };
-    this.#state.logAccess(this.#plan, served, {
+    this.#state.ended(this.#plan, served, {
       status: headersSent ? statusCode : 499,
       code: this.#code,
       grpcStatus: this.#grpcStatus,

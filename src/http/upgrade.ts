@@ -3,7 +3,7 @@
 
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { type Denial, deny } from "../core/denial.ts";
+import { type Denial, type DenialCode, deny } from "../core/denial.ts";
 import type { Arrival } from "../pipeline/arrival.ts";
 import { decide } from "../pipeline/decide.ts";
 import type { Decision, Forward } from "../pipeline/decision.ts";
@@ -13,12 +13,13 @@ import { renderRefusal } from "../pipeline/refusal.ts";
 import { requestFields } from "../upstream/request-fields.ts";
 import { GOING_AWAY, POLICY_VIOLATION, type Tunnel } from "../upstream/tunnel.ts";
 import { arrivalOf, hold } from "./connection.ts";
-import { type EdgePlan, type EdgeState, transportsOf } from "./edge-state.ts";
+import { countedOf, type EdgePlan, type EdgeState, type Served, transportsOf } from "./edge-state.ts";
 import { laterCosts } from "./later-costs.ts";
 import { writeToSocket } from "./parser-error.ts";
 
 // setTimeout can't hold more; a credential that lives longer is looked at again then.
 const LONGEST_TIMER_MS = 2_147_483_647;
+const SWITCHING_PROTOCOLS = 101;
 
 /** Whether Node should hand a request over as an upgrade: a WebSocket handshake and nothing else. */
 export function isWebSocketHandshake(incoming: IncomingMessage): boolean {
@@ -48,7 +49,7 @@ export async function handleUpgrade(
   try {
     const arrival = arrivalOf(incoming, id, true);
     const decision = state.draining ? undefined : await decide(plan.policy, arrival);
-    if (decision !== undefined) state.logDecision(plan, decision, arrival);
+    if (decision !== undefined) state.decided(plan, decision, arrival);
     new Handshake(state, plan, { incoming, socket, head, arrival, startedMs }).proceed(decision);
   } catch (error) {
     state.logDefect(error, id);
@@ -78,7 +79,7 @@ class Handshake {
 
   proceed(decision: Decision | undefined): void {
     this.#decision = decision;
-    if (this.#arrived.socket.destroyed) this.#log(499, undefined, "client_aborted");
+    if (this.#arrived.socket.destroyed) this.#ended(499, undefined, "client_aborted");
     else if (decision === undefined) this.#refuse(deny("draining", "draining", { retryAfterSeconds: 1 }));
     else if (decision.kind === "forward") this.#open(decision);
     else if (decision.kind === "refuse") this.#refuse(decision.denial);
@@ -92,6 +93,10 @@ class Handshake {
     const chargeLater = laterCosts(decision, (field) =>
       this.#state.costInvalid(plan.upstream.name, field, request.id),
     );
+    const counted = countedOf(this.#plan, route).upstream;
+    const sentMs = performance.now();
+    counted.requests += 1;
+    this.#state.traffic.decisions.observe(sentMs - this.#arrived.startedMs);
     const opening = transportsOf(this.#plan, route).tunnels.open(
       {
         incoming,
@@ -105,9 +110,12 @@ class Handshake {
         },
       },
       {
-        onHead: (fields) => chargeLater?.({ fields }),
+        onHead: (fields) => {
+          counted.answers.observe(performance.now() - sentMs);
+          chargeLater?.({ fields });
+        },
         onOpen: (tunnel) => this.#onOpen(tunnel, decision),
-        onAnswer: (status) => this.#log(status, undefined, undefined),
+        onAnswer: (status) => this.#ended(status, undefined, undefined),
         onFailure: (failure) => {
           this.#state.upstreamFailed(plan.upstream.name, failure.reason, request.id);
           this.#refuse(deny(failure.code, failure.reason));
@@ -121,13 +129,15 @@ class Handshake {
   }
 
   #onOpen(tunnel: Tunnel, decision: Forward): void {
+    // What opened it is over; the tunnel itself may last for days.
+    this.#state.count(this.#plan, this.#served, { status: SWITCHING_PROTOCOLS });
     const entry = { cut: () => tunnel.close(GOING_AWAY) };
     this.#state.tunnels.add(entry);
     const expiry = new ExpiryTimer(decision.principal.expiresAtMs, () => tunnel.close(POLICY_VIOLATION));
     tunnel.onClosed(() => {
       this.#state.tunnels.delete(entry);
       expiry.stop();
-      this.#log(101, undefined, undefined);
+      this.#state.logAccess(this.#plan, this.#served, { status: SWITCHING_PROTOCOLS });
     });
   }
 
@@ -145,13 +155,16 @@ class Handshake {
           : ownFields(this.#plan, request, route, decision?.limit, true),
     });
     writeToSocket(this.#arrived.socket, answer);
-    this.#log(answer.status, denial.code, undefined);
+    this.#ended(answer.status, denial.code, undefined);
   }
 
-  #log(status: number, code: string | undefined, ended: string | undefined): void {
+  #ended(status: number, code: DenialCode | undefined, ended: string | undefined): void {
+    this.#state.ended(this.#plan, this.#served, { status, code, ended });
+  }
+
+  get #served(): Served {
     const { arrival, startedMs } = this.#arrived;
-    const served = { arrival, startedMs, decision: this.#decision };
-    this.#state.logAccess(this.#plan, served, { status, code, ended });
+    return { arrival, startedMs, decision: this.#decision };
   }
 }
 

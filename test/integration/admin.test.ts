@@ -5,8 +5,10 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, inject, test } from "vitest";
+import { adminUrl, scrape } from "../support/exposition.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
 import { runCli, startGateway, type TestGateway } from "../support/gateway.ts";
+import { exchange } from "../support/raw-client.ts";
 import { eventually, startUpstream, type TestUpstream } from "./upstream.ts";
 
 let gateway: TestGateway | undefined;
@@ -28,20 +30,6 @@ ${sections}
 `;
 }
 
-function adminUrl(one: TestGateway): string {
-  const { address } = one.logs.find((line) => line.event === "admin_listening") ?? {};
-  return `http://${String(address)}`;
-}
-
-/** Values of metrics by series. */
-async function metricsOf(one: TestGateway): Promise<ReadonlyMap<string, number>> {
-  const text = await (await fetch(`${adminUrl(one)}/metrics`)).text();
-  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return new Map(
-    lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
-  );
-}
-
 describe("the life of the admin port", () => {
   test("begins before the traffic port's and goes on while requests are drained", async () => {
     upstream = await startUpstream();
@@ -59,7 +47,7 @@ describe("the life of the admin port", () => {
     await one.waitForLog((line) => line.event === "draining");
     const ready = await fetch(`${adminUrl(one)}/readyz`);
     expect([ready.status, await ready.json()]).toEqual([503, { status: "not_ready", notes: ["draining"] }]);
-    expect((await metricsOf(one)).has("process_resident_memory_bytes")).toBe(true);
+    expect((await scrape(one)).has("process_resident_memory_bytes")).toBe(true);
     finish();
     expect(await slow).toBe("finished");
     // A scraper keeps its connection; that must not keep the gateway.
@@ -92,13 +80,25 @@ describe("the metrics of a gateway", () => {
   test("A04 have the same series whatever callers send", async () => {
     const one = await startGateway(file("admin: 127.0.0.1:0"));
     gateway = one;
-    const before = [...(await metricsOf(one)).keys()];
-    for (let index = 0; index < 100; index++) {
-      const headers = { "X-User-Id": `user-${index}`, Authorization: `Bearer e.${index}` };
-      await (await fetch(`${one.url}/${index}?a=${index}`, { headers, method: `M${index}` })).arrayBuffer();
-      await (await fetch(`${one.url}/a?a=${index}`, { headers })).arrayBuffer();
-    }
-    expect([...(await metricsOf(one)).keys()]).toEqual(before);
+    const spray = async (from: number): Promise<void> => {
+      for (let index = from; index < from + 100; index++) {
+        const headers = { "X-User-Id": `user-${index}`, Authorization: `Bearer e.${index}` };
+        const url = `${one.url}/${index}?a=${index}`;
+        await (await fetch(url, { headers, method: `M${index}` })).arrayBuffer();
+        await (await fetch(url, { headers: { ...headers, "X-API-Key": `key-${index}` } })).arrayBuffer();
+        await (await fetch(`${one.url}/a?a=${index}`, { headers })).arrayBuffer();
+        await exchange(
+          one.port,
+          `GET /${index} HTTP/1.1\r\nHost: host-${index}.example\r\nConnection: close\r\n\r\n`,
+        );
+      }
+    };
+    await spray(0);
+    // What was counted for the first time has its series now, under names of the file and of closed lists.
+    const before = [...(await scrape(one)).keys()];
+    expect(before.filter((series) => /M\d|user-|key-\d|host-/.test(series))).toEqual([]);
+    await spray(100);
+    expect([...(await scrape(one)).keys()]).toEqual(before);
   });
 
   test("say while the shared store is away, and which answer is in force", async () => {
@@ -112,11 +112,11 @@ describe("the metrics of a gateway", () => {
       gateway = one;
       const up = 'gateway_ratelimit_backend_up{store="redis"}';
       const degraded = 'gateway_ratelimit_degraded{limit="a",mode="deny"}';
-      let metrics = await metricsOf(one);
+      let metrics = await scrape(one);
       expect([metrics.get(up), metrics.get(degraded)]).toEqual([1, 0]);
       await proxy.set({ kind: "refuse" });
       await one.waitForLog((line) => line.event === "store_unreachable");
-      metrics = await metricsOf(one);
+      metrics = await scrape(one);
       expect([metrics.get(up), metrics.get(degraded)]).toEqual([0, 1]);
       const failures = [...metrics].filter(([name]) =>
         name.startsWith("gateway_ratelimit_backend_errors_total"),
@@ -130,7 +130,7 @@ describe("the metrics of a gateway", () => {
       ]);
       await proxy.set({ kind: "none" });
       await one.waitForLog((line) => line.event === "store_recovered", 5_000);
-      metrics = await metricsOf(one);
+      metrics = await scrape(one);
       expect([metrics.get(up), metrics.get(degraded)]).toEqual([1, 0]);
     } finally {
       await proxy.stop();

@@ -3,8 +3,10 @@
 import type { AdminAppOptions } from "../../src/admin/app.ts";
 import type { CounterState } from "../../src/admin/ports.ts";
 import type { RoutePolicy } from "../../src/config/gateway-config.ts";
+import { err } from "../../src/core/result.ts";
 import type { AuditRecord } from "../../src/telemetry/log.ts";
 import type { LimitStats, StoreStats } from "../../src/telemetry/metrics.ts";
+import { TrafficStats } from "../../src/telemetry/traffic.ts";
 import { load } from "./config.ts";
 
 /** One counter; `key` is made of the limit. */
@@ -64,6 +66,11 @@ export class FakeGateway {
       }),
       reload: undefined,
       metrics: {
+        traffic: new TrafficStats(),
+        open: () => ({ requests: 0, connections: 0, tunnels: 0 }),
+        ready: () => this.ready,
+        logLinesDropped: () => 0,
+        issuers: () => [],
         limits: () => this.stats,
         degraded: () => this.degraded,
         counters: () => 5,
@@ -77,6 +84,7 @@ export class FakeGateway {
           return found?.length;
         },
       },
+      explain: async () => err("nothing is explained here"),
       audit: (act) => void this.audits.push(act),
       defect: (error) => void this.defects.push(error),
       ...over,

@@ -32,7 +32,7 @@ const SINGLE_IMPORTERS: Readonly<Record<string, string | readonly string[]>> = {
   "http-proxy-middleware": "upstream/upgrade-transport.ts",
   pino: "telemetry/log.ts",
   yaml: "config/",
-  "prom-client": "telemetry/metrics.ts",
+  "prom-client": "telemetry/metrics-process.ts",
   hono: ["http/", "admin/"],
   "@hono/node-server": ["http/", "admin/"],
   commander: "cli/",

@@ -43,6 +43,8 @@ export interface IssuerHealth {
   /** Name of the issuer in the configuration. */
   readonly issuer: string;
   readonly state: KeyState;
+  /** Number of those that can be used. */
+  readonly keys: number;
   readonly keysAgeMs: number | undefined;
 }
 
@@ -122,6 +124,7 @@ export class JwtVerifier {
     return this.#issuers.map(({ policy, keys }) => ({
       issuer: policy.name,
       state: keys.state,
+      keys: keys.usable()?.count ?? 0,
       keysAgeMs: keys.ageMs,
     }));
   }

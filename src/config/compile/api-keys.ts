@@ -51,6 +51,7 @@ export function compileApiKeys(
   const ids = new Map<string, number>();
   const hashes = new Map<string, number>();
   const records = listEntries(report, place).flatMap((entry) => {
+    if (report.full) return [];
     const fields = readFields(report, entry, writtenShape, {
       key: {
         meant: "hash",

@@ -23,6 +23,7 @@ export function namedEntries(report: Report, { node, path }: Place): readonly Na
   }
   const seen = new Set<string>();
   return node.entries.flatMap(({ key, keyAt, value }) => {
+    if (report.full) return [];
     const here = [...path, key];
     // Reserved and repeated names were reported when the keys were checked.
     if (isReserved(key) || seen.has(key)) return [];

@@ -5,6 +5,7 @@ import { notYet } from "../../core/wording.ts";
 import { globalLimitOption } from "../../rate-limit/options.ts";
 import type { CorsPolicy, GatewayConfig } from "../gateway-config.ts";
 import { kindOf, reportUnknownKey } from "../issues.ts";
+import { lint } from "../lint/lint.ts";
 import { corsOption } from "../options.ts";
 import { readValue } from "../read.ts";
 import type { Report } from "../report.ts";
@@ -36,8 +37,12 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
     report.add(root.at, [], "type_invalid", `expected a map of sections, found ${kindOf(root)}`);
     return undefined;
   }
-  checkSections(report, root);
-  const place = (name: SectionName): Place | undefined => sectionAt(root, name);
+  const found = sectionsIn(root);
+  checkSections(report, root, found);
+  const place = (name: SectionName): Place | undefined => {
+    const entry = found.get(name);
+    return entry && { node: entry.value, path: [name] };
+  };
   const paths = compilePaths(report, place("paths"));
   const health = compileHealth(report, place("health"), paths);
   const issuers = await compileIssuers(report, place("issuers"));
@@ -80,7 +85,7 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
     keyLimits: apiKeys.limits,
   });
   if (!report.failed) checkUnused(report, root, routes, tiers);
-  return {
+  const config: GatewayConfig = {
     file: report.file,
     ...(await compileServer(report, place)),
     health,
@@ -99,18 +104,26 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
     legacyRateLimitHeaders: legacyHeaders(report, place("legacyRateLimitHeaders")),
     tests,
   };
+  if (!report.failed) lint(report, root, config, Date.now());
+  return config;
 }
 
-/** The section called `name`, or the one whose misspelt name was probably meant to be that. */
-function sectionAt(root: MapNode, name: SectionName): Place | undefined {
-  const isIt = ({ key }: MapEntry): boolean => key === name;
-  const isMeant = ({ key }: MapEntry): boolean =>
-    !Object.hasOwn(sections, key) && nearest(key, SECTION_NAMES) === name;
-  const entry = root.entries.find(isIt) ?? root.entries.find(isMeant);
-  return entry && { node: entry.value, path: [name] };
+/** The sections by name; also those whose misspelt names were probably meant to be theirs. */
+function sectionsIn(root: MapNode): ReadonlyMap<string, MapEntry> {
+  const found = new Map<string, MapEntry>();
+  for (const entry of root.entries)
+    if (Object.hasOwn(sections, entry.key) && !found.has(entry.key)) found.set(entry.key, entry);
+  const unknown = root.entries.filter(({ key }) => !Object.hasOwn(sections, key));
+  for (const entry of unknown.slice(0, MOST_MISSPELT)) {
+    const meant = nearest(entry.key, SECTION_NAMES);
+    if (meant !== undefined && !found.has(meant)) found.set(meant, entry);
+  }
+  return found;
 }
 
-function checkSections(report: Report, root: MapNode): void {
+const MOST_MISSPELT = 50;
+
+function checkSections(report: Report, root: MapNode, found: ReadonlyMap<string, MapEntry>): void {
   for (const { key, keyAt, value } of root.entries) {
     if (!Object.hasOwn(sections, key)) reportUnknownKey(report, keyAt, [key], key, SECTION_NAMES);
     else if (Object.hasOwn(LATER, key)) report.add(keyAt, [key], "not_supported_yet", notYet(key));
@@ -127,8 +140,7 @@ function checkSections(report: Report, root: MapNode): void {
     }
   }
   for (const name of ["upstreams", "routes"] as const) {
-    if (sectionAt(root, name) === undefined)
-      report.add(root.at, [name], "required_key", `\`${name}\` is required`);
+    if (!found.has(name)) report.add(root.at, [name], "required_key", `\`${name}\` is required`);
   }
 }
 

@@ -1,6 +1,6 @@
 // Gives limits their names and judges which of them share counters: those of one name do, and have to agree for it.
 
-import type { FileLimit } from "../../rate-limit/policy.ts";
+import type { FileLimit, TierRate } from "../../rate-limit/policy.ts";
 import type { Report } from "../report.ts";
 import type { PlacedLimit } from "./limits.ts";
 
@@ -90,11 +90,21 @@ export class SharedLimits {
   }
 }
 
+// A table in `tiers` may be that of thousands of limits: each is put into words once.
+const tableTexts = new WeakMap<object, string>();
+
+function tableText(tiers: ReadonlyMap<string, TierRate | undefined>): string {
+  const known = tableTexts.get(tiers);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(
+    [...tiers].map(([tier, rate]) => [tier, rate?.limit, rate?.windowMs]).toSorted(),
+  );
+  tableTexts.set(tiers, text);
+  return text;
+}
+
 function meaning({ body }: PlacedLimit): string {
   const { subject, algorithm, burst, sync } = body;
-  const numbers =
-    "tiers" in body
-      ? [...body.tiers].map(([tier, rate]) => [tier, rate?.limit, rate?.windowMs]).toSorted()
-      : [body.limit, body.windowMs, burst ?? body.limit];
+  const numbers = "tiers" in body ? tableText(body.tiers) : [body.limit, body.windowMs, burst ?? body.limit];
   return JSON.stringify([subject, algorithm, burst, sync, numbers]);
 }

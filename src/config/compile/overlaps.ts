@@ -12,19 +12,39 @@ export function checkOverlaps(
   caseSensitive: boolean,
   ownPaths: readonly string[],
 ): void {
-  // Only patterns of one shape can overlap, so a file of thousands of routes needs no comparison of all pairs.
-  const buckets = new Map<string, { readonly route: number; readonly placed: PlacedMatch }[]>();
+  // Only patterns of one shape, with a host and a method in common, can overlap: a file of thousands of routes, be it
+  // for thousands of hosts, needs no comparison of all pairs.
+  const buckets = new Map<string, Filed[]>();
+  let order = 0;
   for (const [route, matches] of routes.entries()) {
     for (const placed of matches) {
+      if (report.full) return;
       checkOwn(report, placed, ownPaths);
-      const shape = pathShape(placed.match, caseSensitive);
-      const bucket = buckets.get(shape) ?? [];
-      const other = bucket.find((one) => findOverlap(one.placed.match, placed.match, caseSensitive));
-      if (other === undefined) bucket.push({ route, placed });
-      else addOverlap(report, other.placed, placed, other.route === route);
-      buckets.set(shape, bucket);
+      const filed: Filed = { route, placed, order: order++ };
+      const others = placesOf(placed.match, caseSensitive).flatMap((place) => {
+        const bucket = buckets.get(place) ?? [];
+        const other = bucket.find((one) => findOverlap(one.placed.match, placed.match, caseSensitive));
+        if (other === undefined) bucket.push(filed);
+        buckets.set(place, bucket);
+        return other ?? [];
+      });
+      const first = others.toSorted((a, b) => a.order - b.order)[0];
+      if (first !== undefined) addOverlap(report, first.placed, placed, first.route === route);
     }
   }
+}
+
+interface Filed {
+  readonly route: number;
+  readonly placed: PlacedMatch;
+  readonly order: number;
+}
+
+function placesOf(match: RouteMatch, caseSensitive: boolean): readonly string[] {
+  const shape = pathShape(match, caseSensitive);
+  const hosts = match.hosts.length === 0 ? [""] : match.hosts;
+  const methods = match.methods.length === 0 ? [""] : match.methods;
+  return hosts.flatMap((host) => methods.map((method) => `${shape} ${host} ${method}`));
 }
 
 function addOverlap(report: Report, first: PlacedMatch, second: PlacedMatch, sameRoute: boolean): void {

@@ -70,7 +70,7 @@ export function compileRoutes(
   }
   const compiler = new RouteCompiler(report, defaults, surroundings);
   compiler.checkDefaults();
-  const compiled = entries.flatMap((entry) => compiler.compile(entry));
+  const compiled = entries.flatMap((entry) => (report.full ? [] : compiler.compile(entry)));
   compiler.finish(compiled);
   return compiled.map(({ policy }) => policy);
 }
@@ -80,6 +80,8 @@ class RouteCompiler {
   readonly #defaults: GuardFields;
   readonly #around: RouteSurroundings;
   readonly #names = new Map<string, number>();
+  /** For names that several routes would have: the next number that tells them apart. */
+  readonly #numbers = new Map<string, number>();
   readonly #shared: SharedLimits;
   readonly #reserved: ReadonlySet<string>;
 
@@ -170,8 +172,9 @@ class RouteCompiler {
       return wanted;
     }
     // Routes that differ in their host or header conditions may share a pattern.
-    let number = 2;
+    let number = this.#numbers.get(wanted) ?? 2;
     while (this.#names.has(`${wanted} #${number}`)) number++;
+    this.#numbers.set(wanted, number + 1);
     this.#names.set(`${wanted} #${number}`, fields.match.node.at);
     return `${wanted} #${number}`;
   }

@@ -8,7 +8,6 @@ import { GUEST_TIER, type LimitSubject, type TierRate, USER_TIER } from "../../r
 import type { RoutePolicy } from "../gateway-config.ts";
 import { readValue } from "../read.ts";
 import type { Report } from "../report.ts";
-import { nearest } from "../suggest.ts";
 import type { Place } from "../tree.ts";
 import { namedEntries } from "./entries.ts";
 
@@ -50,7 +49,7 @@ export function compileOwnTable(
     else if (declared !== undefined && !declared.names.has(key) && !GIVEN_TIERS.has(key)) {
       report.add(keyAt, path, "unknown_reference", "no tier of this name is declared in `tiers`", {
         severity: "warning",
-        suggestion: nearest(key, declared.names),
+        suggestion: report.nearest(key, declared.names),
       });
     }
     const rate = Object.hasOwn(value, key) ? value[key] : undefined;

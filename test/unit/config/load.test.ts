@@ -68,7 +68,7 @@ describe("what isn't a readable file", () => {
     ["missing", "file_unreadable", "does not exist"],
     ["fifo", "file_unreadable", "not a regular file"],
     ["loop", "file_unreadable", "symbolic links"],
-    ["large", "file_too_large", "larger than 10485760 bytes"],
+    ["large", "file_too_large", "larger than 8388608 bytes"],
     ["binary", "file_not_text", "not UTF-8"],
   ] as const)("★Y01 Y14 %s is refused at once, without waiting: %s", async ([name, code, words]) => {
     const started = performance.now();

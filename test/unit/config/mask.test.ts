@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { maskLine } from "../../../src/config/mask.ts";
+import { Masker } from "../../../src/config/mask.ts";
 
 const show = (text: string, index = 0, suspectFrom = Number.POSITIVE_INFINITY) =>
-  maskLine(text.split("\n"), index, suspectFrom);
+  new Masker(text.split("\n")).line(index, suspectFrom);
 
 describe("a shown line", () => {
   test.for([

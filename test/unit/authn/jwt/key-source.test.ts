@@ -106,7 +106,9 @@ describe("a key source that is refused, at load and by the verifier", () => {
   test("a set of weak keys only, which shows on import", async () => {
     expect(await checkKeySource(jwks(weak.jwk), ["RS256"])).toMatch(/2048 bits/);
     const running = await startVerifier([issuerPolicy(jwks(weak.jwk))]);
-    expect(running.verifier.health()).toEqual([{ issuer: "corp", state: "waiting", keysAgeMs: undefined }]);
+    expect(running.verifier.health()).toEqual([
+      { issuer: "corp", state: "waiting", keys: 0, keysAgeMs: undefined },
+    ]);
     expect(running.events).toEqual([
       { kind: "keys_refresh_failed", issuer: "corp", reason: "import", stale: false },
     ]);

@@ -21,7 +21,9 @@ describe("J39 an issuer that is away at the start", () => {
       if (index === 0) expect(performance.now() - began).toBeLessThan(5_000);
     }
     expect(issuer.fetches.jwks).toBe(1);
-    expect(running.verifier.health()).toEqual([{ issuer: "corp", state: "waiting", keysAgeMs: undefined }]);
+    expect(running.verifier.health()).toEqual([
+      { issuer: "corp", state: "waiting", keys: 0, keysAgeMs: undefined },
+    ]);
     expect(reasons(running)).toEqual(["jwks_status_500"]);
   });
 
