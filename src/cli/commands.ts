@@ -76,6 +76,16 @@ command("replay", "decide on a decision log anew: what would this file change?")
   .action(async (log, options) => {
     process.exitCode = await (await import("./replay.ts")).replay(log, options);
   });
+program
+  .command("suggest")
+  .description("propose routes and scopes for what a decision log shows")
+  .argument("<log>", "log file, compressed when its name ends in .gz, or - for standard input")
+  .option("-c, --config <file>", "the file that wrote the log; what it has is not proposed")
+  .addOption(formatOption("text", "json"))
+  .addHelpText("after", EXAMPLES.suggest)
+  .action(async (log, options) => {
+    process.exitCode = await (await import("./suggest.ts")).suggest(log, options);
+  });
 command("routes", "list every route with its guard and limits")
   .addOption(formatOption("text", "json"))
   .action(async (options) => {

