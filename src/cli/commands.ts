@@ -2,7 +2,7 @@
 
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-const NOT_YET = ["init", "diff", "replay", "user", "token", "secret", "schema"];
+const NOT_YET = ["init", "diff", "replay", "user", "token", "secret"];
 
 const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
@@ -87,12 +87,16 @@ command("dev", "serve gateway.yaml, or a demo where there is none").action(async
 });
 command("check", "validate the file; every error at once")
   .option("--against <openapi>", "compare with an OpenAPI document instead")
+  .option("--strict", "exit 1 when there are warnings")
+  .option("--online", "also ask issuers, Redis and upstreams; exit 3 when one can't be used")
   .addOption(formatOption("text", "json", "github"))
   .action(async (options) => {
     process.exitCode =
       options.against === undefined
         ? await (await import("./check.ts")).check(options)
         : await (await import("./check-against.ts")).checkAgainst(options);
+    // A fetch that was given up may go on connecting for seconds.
+    if (options.online === true) process.stdout.write("", () => process.exit());
   });
 command("test", "run the tests of the file, without a network")
   .addOption(formatOption("text", "json", "junit", "tap"))
@@ -104,6 +108,12 @@ command("test", "run the tests of the file, without a network")
   .addHelpText("after", EXAMPLES.test)
   .action(async (options) => {
     process.exitCode = await (await import("./test.ts")).test(options);
+  });
+program
+  .command("schema")
+  .description("print the JSON Schema of gateway.yaml, for editors")
+  .action(async () => {
+    process.exitCode = (await import("./schema.ts")).schema();
   });
 command("routes", "list every route with its guard and limits")
   .addOption(formatOption("text", "json"))
