@@ -14,7 +14,7 @@ import { JwtVerifier } from "./authn/jwt/verifier.ts";
 import { grantsOf } from "./authz/roles.ts";
 import type { GatewayConfig } from "./config/gateway-config.ts";
 import type { ConfigSource, Inspection } from "./config/load.ts";
-import { Reloader, type ReloadOutcome } from "./config/reloader.ts";
+import { type FailedTests, Reloader, type ReloadOutcome } from "./config/reloader.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Emit, GatewayEvent, ReloadTrigger } from "./core/events.ts";
 import { GatewayFailure } from "./core/failure.ts";
@@ -108,6 +108,7 @@ export class Gateway {
       { config: running.config, inspection },
       {
         read: () => source.read(),
+        test: failedTests,
         apply: (config) => this.#apply(config),
         emit,
         defect: (error) => log.defect(error),
@@ -418,6 +419,21 @@ async function countingOf(config: GatewayConfig, emit: Emit, before?: Running): 
   const { RedisStore } = await import("./store/redis.ts");
   const store = new RedisStore({ ...config.redis, emit });
   return { store, limiter: makeLimiter(config, store) };
+}
+
+/** Runs the file's own tests; what failed, if something did. */
+async function failedTests(config: GatewayConfig): Promise<FailedTests | undefined> {
+  if (config.tests.length === 0) return undefined;
+  const { runTests } = await import("./review/tests/run-tests.ts");
+  const { results, failed } = await runTests(config, systemClock);
+  const first = results.find(({ ok }) => !ok);
+  if (first === undefined) return undefined;
+  const [mismatch] = first.mismatches;
+  const came =
+    mismatch === undefined
+      ? ""
+      : `: expected ${mismatch.what} ${mismatch.expected}, but ${mismatch.actual} came`;
+  return { count: failed, line: first.line, message: `the test "${first.name}" failed${came}` };
 }
 
 function issuersOf({ issuers }: GatewayConfig): readonly string[] {

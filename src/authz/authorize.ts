@@ -63,7 +63,8 @@ export function requirementHolds(
   );
 }
 
-function factOf({ fact }: Requirement, principal: Principal): unknown {
+/** The fact of the principal that a requirement is about; undefined when he has none. */
+export function factOf({ fact }: Requirement, principal: Principal): unknown {
   switch (fact.kind) {
     case "subject":
       return principal.subject;

@@ -1,10 +1,12 @@
 // The commands and their options. Each lives in a file of its own, which is loaded only when it is asked for.
 
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { describeCommands } from "./help.ts";
 
-const NOT_YET = ["init", "diff", "replay", "user", "token", "secret"];
+const NOT_YET = ["user", "token", "secret"];
 
-const program = new Command("gatewarden")
+/** The whole command line. */
+export const program = new Command("gatewarden")
   .description("Reverse-proxy authentication gateway, configured by one gateway.yaml.")
   .exitOverride()
   .showHelpAfterError("(see gatewarden --help)");
@@ -12,35 +14,6 @@ const program = new Command("gatewarden")
 const limits = program.command("limits").description("ask a running gateway what its limits count");
 
 const IDENTITY = "KIND:VALUE (user, key, ip, org, header, claim or route), or the key of a counter";
-
-const EXAMPLES = {
-  show: `
-Examples:
-  gatewarden limits show                           every limit and what it decided
-  gatewarden limits show --key user:alice          what alice has used
-  gatewarden limits show --key ip:203.0.113.7 --format json`,
-  explain: `
-Examples:
-  gatewarden explain GET /modules --as modules:read
-  gatewarden explain DELETE /modules/7 --key-id ci-bot
-  gatewarden explain GET /orgs/acme/members --subject alice --claim org.id=acme --role admin
-  gatewarden explain GET /modules --token @token.txt --live
-
-Exit code: 0 forwarded, 1 refused, 2 wrong usage or an invalid file, 3 a dependency could not be reached.`,
-  reload: `
-Examples:
-  gatewarden reload --wait                         did it take my edit?
-  gatewarden reload -c /etc/gatewarden/gateway.yaml --wait --format json`,
-  test: `
-Examples:
-  gatewarden test                                  the tests of gateway.yaml
-  gatewarden test --coverage --min-coverage 90     fail when too few routes are tested
-  gatewarden test --format junit --output junit.xml
-  gatewarden test --suggest                        first tests, to paste into the file`,
-  reset: `
-Example:
-  gatewarden limits reset --key user:alice         alice starts anew`,
-};
 
 /** A command below `limits`. */
 function limitsCommand(name: string, description: string): Command {
@@ -71,14 +44,6 @@ function formatOption(...choices: string[]): Option {
   return new Option("--format <format>", "output format").choices(choices).default("text");
 }
 
-/** An option whose values are collected into a list. */
-function repeatable(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((value: string, list: readonly string[] = []) => [
-    ...list,
-    value,
-  ]);
-}
-
 command("start", "serve in production").action(async (options) => {
   process.exitCode = await (await import("./start.ts")).start(options);
 });
@@ -86,7 +51,7 @@ command("dev", "serve gateway.yaml, or a demo where there is none").action(async
   process.exitCode = await (await import("./dev.ts")).dev(options);
 });
 command("check", "validate the file; every error at once")
-  .option("--against <openapi>", "compare with an OpenAPI document instead")
+  .option("--against <file>", "compare with an OpenAPI document instead")
   .option("--strict", "exit 1 when there are warnings")
   .option("--online", "also ask issuers, Redis and upstreams; exit 3 when one can't be used")
   .addOption(formatOption("text", "json", "github"))
@@ -105,9 +70,15 @@ command("test", "run the tests of the file, without a network")
   .option("--coverage", "tell which routes and methods the tests touch")
   .option("--min-coverage <percent>", "exit 1 when the tests touch fewer routes and methods", percentage)
   .option("--suggest", "print tests for what none touches, as YAML")
-  .addHelpText("after", EXAMPLES.test)
   .action(async (options) => {
     process.exitCode = await (await import("./test.ts")).test(options);
+  });
+command("replay", "decide on a decision log anew: what would this file change?")
+  .argument("<log>", "log file, compressed when its name ends in .gz, or - for standard input")
+  .option("--old <file>", "the file that wrote the log: less stays open")
+  .addOption(formatOption("text", "json"))
+  .action(async (log, options) => {
+    process.exitCode = await (await import("./replay.ts")).replay(log, options);
   });
 program
   .command("schema")
@@ -122,13 +93,11 @@ command("routes", "list every route with its guard and limits")
   });
 limitsCommand("show", "list the limits, or the counters of one identity")
   .option("--key <identity>", IDENTITY)
-  .addHelpText("after", EXAMPLES.show)
   .action(async (options) => {
     process.exitCode = await (await import("./limits.ts")).limitsShow(options);
   });
 limitsCommand("reset", "empty the counters of one identity")
   .requiredOption("--key <identity>", IDENTITY)
-  .addHelpText("after", EXAMPLES.reset)
   .action(async (options) => {
     process.exitCode = await (await import("./limits.ts")).limitsReset(options);
   });
@@ -154,14 +123,28 @@ command("explain", "what would become of a request, step by step; nothing is sen
   .option("--live", "ask the running gateway: counters, keys and blocks as they are now")
   .option("--offline", "ask no issuer for its keys")
   .addOption(formatOption("text", "json"))
-  .addHelpText("after", EXAMPLES.explain)
+  .addHelpText(
+    "after",
+    "\nExit code: 0 forwarded, 1 refused, 2 wrong usage or an invalid file, 3 nothing could be reached.",
+  )
   .action(async (method, path, options) => {
     process.exitCode = await (await import("./explain.ts")).explain(method, path, options);
+  });
+
+program
+  .command("diff")
+  .description("tell what another file would change in meaning; exit 1 when access widens")
+  .argument("<old>", "file, - for standard input, or git:REVISION:PATH")
+  .argument("<new>", "the same of the file that is to take its place")
+  .option("--limits", "exit 1 also when a limit or a bound lets more through")
+  .option("--env-file <file>", "variables for both files, where the environment has none")
+  .addOption(formatOption("text", "json", "markdown"))
+  .action(async (old, next, options) => {
+    process.exitCode = await (await import("./diff.ts")).diff(old, next, options);
   });
 command("reload", "ask a running gateway to look at its file")
   .option("--wait", "wait for the answer: exit 1 when the file is not taken")
   .addOption(formatOption("text", "json"))
-  .addHelpText("after", EXAMPLES.reload)
   .action(async (options) => {
     process.exitCode = await (await import("./reload.ts")).reload(options);
   });
@@ -190,7 +173,7 @@ program
   .argument("<file>", "OpenAPI 3 or Swagger 2 document, YAML or JSON")
   .description("routes, guards and scopes from an OpenAPI document")
   .option("-o, --output <file>", "file to write; standard output unless said")
-  .addOption(repeatable("--upstream <name=url>", "where an upstream is; may be repeated"))
+  .option("--upstream <name=url>", "where an upstream is; may be repeated", collect)
   .option("--issuer <url>", "issuer of the tokens, where the document doesn't tell")
   .option("--audience <name>", "audience of the tokens")
   .option("--public", "open the operations of which the document says nothing")
@@ -198,6 +181,32 @@ program
   .addOption(formatOption("text", "json"))
   .action(async (file, options) => {
     process.exitCode = await (await import("./import-openapi.ts")).importOpenApiCommand(file, options);
+  });
+
+program
+  .command("init")
+  .argument("[file]", "file to write", "gateway.yaml")
+  .description("write a commented gateway.yaml; asks on a terminal")
+  .option("--issuer <url>", "issuer of the tokens")
+  .option("--audience <name>", "audience of the tokens")
+  .option("--upstream <url>", "where the API is; NAME=URL with --from", collect)
+  .option("--route <match>", "pattern of a guarded route; may be repeated", collect)
+  .option("--scope <scope>", "scope that those routes ask for; may be repeated", collect)
+  .option("--open <match>", "pattern of a route for everyone")
+  .option("--api-key", "take API keys")
+  .option("--redis", "count limits together, in Redis")
+  .option("--from <file>", "take routes and scopes from an OpenAPI document")
+  .option("--force", "replace the file if it exists")
+  .option("-y, --yes", "ask nothing")
+  .action(async (file, options) => {
+    process.exitCode = await (await import("./init.ts")).init(file, options);
+  });
+program
+  .command("completion")
+  .addArgument(new Argument("<shell>", "shell to complete for").choices(["bash", "zsh", "fish"]))
+  .description("print a script that completes commands and options")
+  .action(async (shell) => {
+    process.stdout.write((await import("./completion.ts")).completionScript(shell, program));
   });
 
 for (const name of NOT_YET) {
@@ -210,6 +219,8 @@ for (const name of NOT_YET) {
       process.exitCode = 2;
     });
 }
+
+describeCommands(program);
 
 /** Runs what the arguments of this process ask for; the exit code is set by the command. */
 export async function runCommand(): Promise<void> {

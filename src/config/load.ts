@@ -5,7 +5,7 @@ import { readDocument } from "./document.ts";
 import { deepFreeze } from "./freeze.ts";
 import type { GatewayConfig } from "./gateway-config.ts";
 import { type ConfigError, type Diagnostic, Report } from "./report.ts";
-import { MOST_FILE_BYTES, readText } from "./source.ts";
+import { MOST_FILE_BYTES, readText, textOf } from "./source.ts";
 import { type Environment, substitute } from "./substitute.ts";
 
 /** What came of a file: its configuration when it has no errors, and everything there is to say about it. */
@@ -27,9 +27,12 @@ export interface OpenedConfig {
   load(environment: Environment): Promise<Result<GatewayConfig, ConfigError>>;
 }
 
-/** Reads a file and starts parsing it: what the caller does meanwhile costs no time. Never rejects. */
-export async function openConfig(file: string): Promise<OpenedConfig> {
-  const read = await readText(file, MOST_FILE_BYTES);
+/**
+ * Reads a file and starts parsing it: what the caller does meanwhile costs no time. Never rejects.
+ * @param bytes what the file holds, where that doesn't come from the file itself
+ */
+export async function openConfig(file: string, bytes?: Uint8Array): Promise<OpenedConfig> {
+  const read = bytes === undefined ? await readText(file, MOST_FILE_BYTES) : textOf(bytes, MOST_FILE_BYTES);
   const report = new Report(file, read.ok ? read.value.text : "");
   if (!read.ok) report.add(0, [], read.error.code, `the file can't be used: ${read.error.message}`);
   const parsing = read.ok ? readDocument(report) : undefined;

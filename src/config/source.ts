@@ -53,6 +53,11 @@ async function readAtMost(handle: FileHandle, mostBytes: number): Promise<Uint8A
   }
 }
 
+/** Bytes that were read already, as text: held to the same rules as a file. */
+export function textOf(bytes: Uint8Array, mostBytes: number): Result<SourceText, SourceFault> {
+  return bytes.length > mostBytes ? tooLarge(mostBytes) : decode(bytes, 0o600);
+}
+
 function decode(bytes: Uint8Array, mode: number): Result<SourceText, SourceFault> {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);

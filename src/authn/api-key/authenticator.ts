@@ -73,7 +73,8 @@ function refuse(reason: string): AuthnOutcome {
   return rejected(deny("api_key_invalid", reason));
 }
 
-function principalOf(record: ApiKeyRecord, ports: ApiKeyPorts): Principal {
+/** Who the holder of a key is. */
+export function principalOf(record: ApiKeyRecord, ports: Pick<ApiKeyPorts, "grants">): Principal {
   const grants = ports.grants(record.roles);
   const tier = record.tier ?? grants.tier;
   return {

@@ -42,6 +42,7 @@ test("what isn't said has the documented defaults", async () => {
     keyLimits: new Map(),
     globalLimits: [],
     apiKeyHeaders: ["x-api-key"],
+    tests: [],
     failedCredentials: { limit: 300, windowMs: 60_000, backoffMs: 1_000, longestMs: 900_000 },
     roles: new Map(),
     logs: { level: "info", access: 1, decisions: "denied", fields: {} },
