@@ -80,7 +80,7 @@ const EXPLANATIONS: Readonly<Record<DenialCode, Explanation>> = {
   },
   credentials_missing: {
     when: "The route needs a credential and none came, or not all that it needs together.",
-    reasons: ["scope_missing", "role_missing", "requirement_not_met", "key_not_accepted"],
+    reasons: ["scope_missing", "role_missing", "requirement_not_met", "key_not_enough", "key_missing"],
   },
   token_invalid: {
     when: "The token was not accepted. The answer never says why; the log does.",

@@ -3,7 +3,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { describeCommands } from "./help.ts";
 
-const NOT_YET = ["replay", "user", "token", "secret", "schema"];
+const NOT_YET = ["user", "token", "secret", "schema"];
 
 /** The whole command line. */
 export const program = new Command("gatewarden")
@@ -68,6 +68,13 @@ command("test", "run the tests of the file, without a network")
   .option("--suggest", "print tests for what none touches, as YAML")
   .action(async (options) => {
     process.exitCode = await (await import("./test.ts")).test(options);
+  });
+command("replay", "decide on a decision log anew: what would this file change?")
+  .argument("<log>", "log file, compressed when its name ends in .gz, or - for standard input")
+  .option("--old <file>", "the file that wrote the log: less stays open")
+  .addOption(formatOption("text", "json"))
+  .action(async (log, options) => {
+    process.exitCode = await (await import("./replay.ts")).replay(log, options);
   });
 command("routes", "list every route with its guard and limits")
   .addOption(formatOption("text", "json"))

@@ -38,6 +38,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["diff git:HEAD:gateway.yaml gateway.yaml", "what did I change?"],
     ["diff git:origin/main:gateway.yaml gateway.yaml --format markdown", ""],
   ],
+  replay: [
+    ["replay decisions.log -c new.yaml", "what would change?"],
+    ["replay yesterday.log.gz -c new.yaml --old gateway.yaml", "less stays open"],
+  ],
   reload: [
     ["reload --wait", "did it take my edit?"],
     ["reload -c /etc/gatewarden/gateway.yaml --wait --format json", ""],

@@ -32,7 +32,7 @@ export function explainAuthentication(
     decision.kind === "refuse" && decision.principal === undefined ? decision.denial : undefined;
   const refused = outcome?.kind === "rejected" ? (enforced ?? outcome.denial) : undefined;
   const throttled = enforced?.code === "too_many_failures" ? enforced : undefined;
-  const unmet = assumed !== undefined && enforced?.reason === "key_not_accepted" ? enforced : undefined;
+  const unmet = assumed !== undefined && enforced?.code === "credentials_missing" ? enforced : undefined;
   const denial = throttled ?? refused ?? unmet;
   const principal = decision.principal ?? (outcome?.kind === "authenticated" ? outcome.principal : undefined);
   return {

@@ -15,7 +15,7 @@ import { limitFields } from "../rate-limit/fields.ts";
 import type { Limiter, Peek } from "../rate-limit/limiter.ts";
 import { droppedFields, forwardedFields } from "../upstream/field-origins.ts";
 import { isLoop } from "../upstream/request-fields.ts";
-import { type Arrival, admit } from "./arrival.ts";
+import { type Arrival, admit, isAuthority } from "./arrival.ts";
 import { corsFields, preflightFields } from "./cors.ts";
 import { decide, type Policy } from "./decide.ts";
 import type { CompiledRoute, Decision, Forward } from "./decision.ts";
@@ -232,6 +232,7 @@ function ownAnswer(gateway: Explained, arrival: Arrival): Explanation | undefine
   const isLive = path === health?.live;
   if (health === undefined || (!isLive && path !== health.ready)) return undefined;
   if (arrival.method !== "GET" && arrival.method !== "HEAD") return undefined;
+  if (!isAuthority(new Fields(arrival.rawFields).first("host") ?? "")) return undefined;
   const admission = admit(gateway.policy.admission, arrival);
   const ready = isLive ? true : gateway.ready;
   const notes = ready === undefined ? ["200 while the gateway is ready, else 503"] : [];

@@ -4,6 +4,7 @@
 import type { Requirement } from "../../authz/policy.ts";
 import type { GatewayConfig, RoutePolicy } from "../../config/gateway-config.ts";
 import { Fields } from "../../core/fields.ts";
+import { canonicalise } from "../../core/request-target.ts";
 import type { Awaitable } from "../../core/result.ts";
 import type { Arrival } from "../../pipeline/arrival.ts";
 import type { Policy } from "../../pipeline/decide.ts";
@@ -44,6 +45,8 @@ export class ReplayedPolicy {
   readonly #variants = new Map<CompiledRoute, Variants>();
   readonly #byName: ReadonlyMap<string, RoutePolicy>;
   readonly #uncounted = new Map<string, readonly RouteLimit[]>();
+  /** Names of routes that require what no line holds. */
+  readonly #open = new Set<string>();
   readonly #conditional: RouteTable<string | undefined> | undefined;
   #nowMs = 0;
   #firstMs: number | undefined;
@@ -56,6 +59,7 @@ export class ReplayedPolicy {
       const variants = variantsOf(route);
       this.#variants.set(route, variants);
       this.#uncounted.set(route.name, variants.uncounted);
+      if (variants.strict !== variants.lenient) this.#open.add(route.name);
     }
     const { policy } = this.gateway.compiled;
     const routes = (which: "strict" | "lenient"): Policy["routes"] => ({
@@ -96,6 +100,11 @@ export class ReplayedPolicy {
     return name === undefined ? undefined : this.#byName.get(name);
   }
 
+  /** Whether log lines hold every fact that the route requires. */
+  isKnowable(route: string | undefined): boolean {
+    return route === undefined || !this.#open.has(route);
+  }
+
   /** Limits of a route that are not counted again. */
   uncounted(route: string): readonly RouteLimit[] {
     return this.#uncounted.get(route) ?? [];
@@ -103,8 +112,19 @@ export class ReplayedPolicy {
 
   /** The route that would take the request if its header and query conditions held; undefined when none has such. */
   conditionalRoute(method: string, path: string, authority: string): string | undefined {
-    const found = this.#conditional?.match({ method, path, search: "", authority, fields: MARKED });
-    return found?.kind === "match" ? found.route : undefined;
+    if (this.#conditional === undefined) return undefined;
+    // A path that was refused for its form may be anything.
+    const target = canonicalise(path, authority, this.gateway.config.paths);
+    if (!target.ok) return undefined;
+    const { value } = target;
+    const found = this.#conditional.match({
+      method,
+      path: value.path,
+      search: "",
+      authority,
+      fields: MARKED,
+    });
+    return found.kind === "match" ? found.route : undefined;
   }
 }
 
