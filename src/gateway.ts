@@ -4,7 +4,7 @@
 import type { AddressInfo } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type { ReloadPort, StatusFacts } from "./admin/ports.ts";
+import type { ExplainPort, ReloadPort, StatusFacts } from "./admin/ports.ts";
 import type { AdminServer, AdminServerOptions } from "./admin/server.ts";
 import { ApiKeyAuthenticator } from "./authn/api-key/authenticator.ts";
 import { LocalFailureCounter } from "./authn/failures/local-counter.ts";
@@ -14,7 +14,7 @@ import { JwtVerifier } from "./authn/jwt/verifier.ts";
 import { grantsOf } from "./authz/roles.ts";
 import type { GatewayConfig } from "./config/gateway-config.ts";
 import type { ConfigSource, Inspection } from "./config/load.ts";
-import { Reloader, type ReloadOutcome } from "./config/reloader.ts";
+import { type FailedTests, Reloader, type ReloadOutcome } from "./config/reloader.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Emit, GatewayEvent, ReloadTrigger } from "./core/events.ts";
 import { GatewayFailure } from "./core/failure.ts";
@@ -23,6 +23,7 @@ import { createApp, ownPaths } from "./http/app.ts";
 import { type EdgePlan, EdgeState } from "./http/edge-state.ts";
 import { Listeners } from "./http/listeners.ts";
 import type { EdgeSite } from "./http/server.ts";
+import { type AskedQuestion, explainAsked } from "./pipeline/asked.ts";
 import { compilePolicy } from "./pipeline/compile.ts";
 import type { Policy } from "./pipeline/decide.ts";
 import type { CompiledRoute } from "./pipeline/decision.ts";
@@ -107,6 +108,7 @@ export class Gateway {
       { config: running.config, inspection },
       {
         read: () => source.read(),
+        test: failedTests,
         apply: (config) => this.#apply(config),
         emit,
         defect: (error) => log.defect(error),
@@ -242,10 +244,17 @@ export class Gateway {
         show: (who) => this.#running.limiter.show(who),
         reset: (who) => this.#running.limiter.reset(who),
       },
+      explain: (question) => this.#explain(question),
       audit: (act) => this.log.audit(act),
       defect: (error) => this.log.defect(error),
       listenerError: (code) => this.log.system("error", "listener_error", { code, port: "admin" }),
     };
+  }
+
+  #explain(question: AskedQuestion): ReturnType<ExplainPort> {
+    const { config, plan, limiter, failures } = this.#running;
+    const parts = { config, policy: plan.policy, limiter, failures: failures?.view };
+    return explainAsked({ ...parts, ready: this.readiness().ready }, question, systemClock);
   }
 
   #statusFacts(): StatusFacts {
@@ -410,6 +419,21 @@ async function countingOf(config: GatewayConfig, emit: Emit, before?: Running): 
   const { RedisStore } = await import("./store/redis.ts");
   const store = new RedisStore({ ...config.redis, emit });
   return { store, limiter: makeLimiter(config, store) };
+}
+
+/** Runs the file's own tests; what failed, if something did. */
+async function failedTests(config: GatewayConfig): Promise<FailedTests | undefined> {
+  if (config.tests.length === 0) return undefined;
+  const { runTests } = await import("./review/tests/run-tests.ts");
+  const { results, failed } = await runTests(config, systemClock);
+  const first = results.find(({ ok }) => !ok);
+  if (first === undefined) return undefined;
+  const [mismatch] = first.mismatches;
+  const came =
+    mismatch === undefined
+      ? ""
+      : `: expected ${mismatch.what} ${mismatch.expected}, but ${mismatch.actual} came`;
+  return { count: failed, line: first.line, message: `the test "${first.name}" failed${came}` };
 }
 
 function issuersOf({ issuers }: GatewayConfig): readonly string[] {

@@ -1,12 +1,14 @@
 // The Hono application of the admin port: health, status, metrics, what the limits count, and the call to reload. Nothing of it is ever served on the
 // traffic port.
 
+import { setImmediate } from "node:timers/promises";
 import { type Context, Hono } from "hono";
 import { deny } from "../core/denial.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import { type HealthAnswer, LIVE, readyAnswer } from "../core/health.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { type AccessCheck, localCheck, tokenCheck } from "./access.ts";
+import { addExplain, EXPLAIN_PATH } from "./explain.ts";
 import { type LimitsOfFile, limitEntries } from "./limits.ts";
 import type { AdminPorts } from "./ports.ts";
 import { COMMON_HEADERS, problemResponse } from "./problem.ts";
@@ -39,6 +41,8 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   addLimits(app, options);
   for (const path of ["/healthz", "/readyz", "/status", "/metrics", "/api/v1/limits"])
     onlyMethods(app, path, "GET, HEAD");
+  addExplain(app, options);
+  onlyMethods(app, EXPLAIN_PATH, "POST");
   if (options.reload !== undefined) {
     addReload(app, options.reload, options.audit);
     onlyMethods(app, "/api/v1/reload", "POST");
@@ -78,9 +82,16 @@ function addMetrics(app: Hono, options: AdminAppOptions): void {
   const metrics = new Metrics(options.metrics);
   app.get("/metrics", async () => {
     const headers = { "Content-Type": metrics.contentType };
-    // Piece by piece: the metrics of a large file are megabytes.
-    return new Response(ReadableStream.from(await metrics.scrape()), { headers });
+    return new Response(ReadableStream.from(paced(await metrics.scrape())), { headers });
   });
+}
+
+/** The metrics of a large file are megabytes, and a socket that takes them at once would take them all in one turn. */
+async function* paced(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  for (const piece of pieces) {
+    yield piece;
+    await setImmediate();
+  }
 }
 
 function addLimits(app: Hono, { metrics, counters, file, audit }: AdminAppOptions): void {

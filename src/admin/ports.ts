@@ -2,6 +2,9 @@
 
 import type { ReloadOutcome, ReloadState } from "../config/reloader.ts";
 import type { Readiness } from "../core/health.ts";
+import type { Result } from "../core/result.ts";
+import type { AskedQuestion } from "../pipeline/asked.ts";
+import type { Explanation } from "../pipeline/explanation.ts";
 import type { AuditRecord } from "../telemetry/log.ts";
 import type { MetricsSource } from "../telemetry/metrics.ts";
 
@@ -48,6 +51,9 @@ export interface ReloadPort {
   now(): Promise<ReloadOutcome>;
 }
 
+/** Explains what would become of a request; a sentence when the question can't be put to this file. */
+export type ExplainPort = (question: AskedQuestion) => Promise<Result<Explanation, string>>;
+
 /** How the gateway stands, for `/status`. */
 export interface StatusFacts {
   /** Wall-clock milliseconds. */
@@ -76,6 +82,7 @@ export interface AdminPorts {
   readonly reload: ReloadPort | undefined;
   readonly metrics: MetricsSource;
   readonly counters: CountersPort;
+  readonly explain: ExplainPort;
   readonly audit: (act: AuditRecord) => void;
   /** The gateway itself failed. */
   readonly defect: (error: unknown) => void;

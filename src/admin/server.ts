@@ -16,6 +16,7 @@ import { isLoopback } from "../core/address.ts";
 import { type Denial, deny } from "../core/denial.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import { type AdminAppOptions, createAdminApp } from "./app.ts";
+import { MOST_QUESTION_BYTES, QUESTION_TOO_LARGE, takesBody } from "./explain.ts";
 import { problem, problemResponse } from "./problem.ts";
 
 export interface AdminServerOptions extends AdminAppOptions {
@@ -137,7 +138,13 @@ function formFault(incoming: IncomingMessage): Denial | undefined {
   if (hosts !== 1 || !url.startsWith("/")) return deny("request_invalid");
   const length = headers["content-length"] ?? "0";
   const hasBody = headers["transfer-encoding"] !== undefined || Number(length) !== 0;
-  return hasBody ? deny("body_too_large", undefined, { detail: "No request here has a body" }) : undefined;
+  if (takesBody(incoming))
+    return Number(length) > MOST_QUESTION_BYTES
+      ? deny("body_too_large", undefined, { detail: QUESTION_TOO_LARGE })
+      : undefined;
+  return hasBody
+    ? deny("body_too_large", undefined, { detail: "No request to this path has a body" })
+    : undefined;
 }
 
 function parserDenial(error: NodeJS.ErrnoException): Denial | undefined {

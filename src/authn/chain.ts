@@ -7,6 +7,7 @@ import { type Awaitable, isPromise } from "../core/result.ts";
 import { ScopeSet } from "../core/scope.ts";
 import { type Authenticator, type AuthnOutcome, type CredentialKind, rejected } from "./authenticator.ts";
 import { type DecidingCredentials, type FoundCredentials, findCredentials } from "./credentials.ts";
+import { type Examination, reportAlternatives, seenCredentials, watch } from "./examination.ts";
 
 export interface ChainPolicy {
   /** OR of ANDs. Empty: the route is public. */
@@ -23,6 +24,8 @@ export interface ChainPolicy {
 export interface CredentialRule {
   authenticate(fields: Fields, search: string, clientAddress: string): Awaitable<AuthnOutcome>;
   deciding(fields: Fields, search: string): DecidingCredentials;
+  /** Authenticates and tells how it came about; absent where something stands for a credential. */
+  examine?(fields: Fields, search: string, clientAddress: string): Promise<Examination>;
 }
 
 const PASS: AuthnOutcome = { kind: "authenticated", principal: ANONYMOUS };
@@ -71,6 +74,32 @@ export class AuthnChain implements CredentialRule {
       if (credential !== undefined) deciding[kind] = credential;
     }
     return deciding;
+  }
+
+  /**
+   * What `authenticate` answers, and how each authenticator came to its part of it. For people who ask, beside the usual
+   * way of a request.
+   */
+  async examine(fields: Fields, search: string, clientAddress: string): Promise<Examination> {
+    const { alternatives, keyFields, optional, firstMatch } = this.#policy;
+    const outcomes = new Map<Authenticator, AuthnOutcome>();
+    const watched = alternatives.map((names) => names.map((one) => watch(one, outcomes)));
+    const chain = new AuthnChain({ ...this.#policy, alternatives: watched });
+    const outcome = await chain.authenticate(fields, search, clientAddress);
+    const found = findCredentials(fields, keyFields);
+    return {
+      outcome,
+      seen: seenCredentials(
+        fields,
+        search,
+        keyFields,
+        new Map([...outcomes].map(([one, { kind }]) => [one.kind, kind])),
+      ),
+      accepted: this.#accepted,
+      optional,
+      firstMatch,
+      alternatives: reportAlternatives(alternatives, outcomes, "code" in found ? undefined : found),
+    };
   }
 
   /** The first alternative whose credentials all came; without `firstMatch` it must look at every one that came. */

@@ -46,23 +46,31 @@ export async function askAdmin(
   { listen, token }: AdminPolicy,
   method: "GET" | "DELETE" | "POST",
   path: string,
+  body?: object,
 ): Promise<Result<unknown, NoAnswer>> {
   const host = EVERY.get(listen.host) ?? listen.host;
   const where = `${host.includes(":") ? `[${host}]` : host}:${listen.port}`;
-  const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+  const sent = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+  const headers = {
+    ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+    ...(sent === undefined
+      ? {}
+      : { "Content-Type": "application/json", "Content-Length": String(sent.length) }),
+  };
   let answer: Answer;
   try {
-    answer = await exchange({ host, port: listen.port, path, method, headers });
+    answer = await exchange({ host, port: listen.port, path, method, headers, body: sent });
   } catch {
     return err({ exitCode: 3, message: `nothing answers on ${where}` });
   }
-  const body = parse(answer.text);
-  if (body === undefined) return err({ exitCode: 3, message: `what answers on ${where} is no gatewarden` });
+  const answered = parse(answer.text);
+  if (answered === undefined)
+    return err({ exitCode: 3, message: `what answers on ${where} is no gatewarden` });
   // 422 is an answer too: the gateway looked, and says no.
-  if (answer.status === 200 || answer.status === 202 || answer.status === 422) return ok(body);
+  if (answer.status === 200 || answer.status === 202 || answer.status === 422) return ok(answered);
   if (answer.status === 401)
     return err({ exitCode: 3, message: `the gateway on ${where} has another token than this file` });
-  const detail = "detail" in body ? String(body.detail) : "";
+  const detail = "detail" in answered ? String(answered.detail) : "";
   return err({
     exitCode: answer.status === 400 ? 2 : 3,
     message: `the gateway on ${where} answers ${answer.status}: ${detail}`,
@@ -86,16 +94,17 @@ interface Question {
   readonly path: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | undefined;
 }
 
-function exchange(question: Question): Promise<Answer> {
+function exchange({ body, ...question }: Question): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(WITHIN_MS);
     const asked = request({ ...question, agent: false, signal }, (response) =>
       readAll(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject),
     );
     asked.on("error", reject);
-    asked.end();
+    asked.end(body);
   });
 }
 

@@ -91,7 +91,7 @@ export function tellFault(file: string, fault: ImportFault): number {
 }
 
 /** Checks what was written, in case the environment gives a variable in it an impossible value. */
-async function tellFaulty(file: string): Promise<boolean> {
+export async function tellFaulty(file: string): Promise<boolean> {
   const { config, diagnostics, source } = await inspectConfig(file, process.env);
   if (config !== undefined) return false;
   const errors = diagnostics.filter((one) => one.severity === "error");

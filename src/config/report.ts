@@ -47,7 +47,28 @@ export type DiagnosticCode =
   | "insecure_url"
   | "range_too_wide"
   | "unused"
-  | "file_permissions";
+  | "file_permissions"
+  | "route_closed"
+  | "scope_unheld"
+  | "scope_suspect"
+  | "role_unheld"
+  | "role_suspect"
+  | "key_expired"
+  | "key_disabled"
+  | "guard_by_address"
+  | "public_unlimited"
+  | "optional_pointless"
+  | "cors_any_origin"
+  | "path_check_loosened"
+  | "proxies_wide"
+  | "limit_off_without_store"
+  | "credentials_forwarded"
+  | "failures_unbounded"
+  | "leeway_long"
+  | "audience_unchecked"
+  | "issuer_plain_http"
+  | "secret_shared"
+  | "admin_exposed";
 
 /**
  * `error`: the file can't be used; `warning`: something that can't be meant; `note`: a choice that is allowed and worth

@@ -25,7 +25,7 @@ function isPart(typed: string, candidate: string): boolean {
 }
 
 /** Damerau-Levenshtein distance with adjacent swaps (optimal string alignment). */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {

@@ -112,6 +112,11 @@ function inRange(address: AddressBytes, range: AddressRange): boolean {
   return ((address[whole] ?? 0) & mask) === ((range.bytes[whole] ?? 0) & mask);
 }
 
+/** Whether every address of `inner` lies in `outer`. */
+export function rangeCovers(outer: AddressRange, inner: AddressRange): boolean {
+  return outer.prefix <= inner.prefix && inRange(inner.bytes, outer);
+}
+
 /** Whether `address` lies in one of `ranges`. An address that can't be parsed lies in none. */
 export function inRanges(address: string, ranges: readonly AddressRange[]): boolean {
   const bytes = parseAddress(address);

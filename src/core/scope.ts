@@ -32,6 +32,14 @@ export class ScopeSet {
     return this.#exact.has(needed) || this.#all || this.#prefixes.some((prefix) => needed.startsWith(prefix));
   }
 
+  /** The held scope that covers `needed`: itself, or the narrowest wildcard; undefined when none does. */
+  coverOf(needed: string): string | undefined {
+    if (this.#exact.has(needed)) return needed;
+    const prefixes = this.#prefixes.filter((prefix) => needed.startsWith(prefix));
+    const [narrowest] = prefixes.sort((one, other) => other.length - one.length);
+    return narrowest === undefined ? (this.#all ? "*" : undefined) : `${narrowest}*`;
+  }
+
   /** Whether the held scopes are enough. */
   meets(requirement: ScopeRequirement): boolean {
     if (requirement !== this.#lastRequirement) {

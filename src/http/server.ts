@@ -8,6 +8,7 @@ import type { Hono } from "hono";
 import { type Denial, deny } from "../core/denial.ts";
 import { GatewayFailure } from "../core/failure.ts";
 import { LiveList } from "../core/live-list.ts";
+import { isAuthority } from "../pipeline/arrival.ts";
 import { FORWARDED_METHODS } from "../pipeline/decide.ts";
 import { renderRefusal } from "../pipeline/refusal.ts";
 import { type Connection, connectionOf, hold, isIdle, release } from "./connection.ts";
@@ -36,9 +37,6 @@ export interface EdgeSite {
 
 type RequestListener = (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>;
 
-// A Host that the adapter accepts; any other is judged, and refused, by the decision.
-const READABLE_HOST =
-  /^(?:[\w.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?$/i;
 const CHECK_EVERY_MS = 1_000;
 const CLOSE_IDLE_EVERY_MS = 100;
 
@@ -257,8 +255,8 @@ function canBeAnswered(socket: Duplex): boolean {
   return !answer.headersSent && !answer.req.complete;
 }
 
-/** Whether the target names one of the gateway's own paths, letter by letter, and the Host is one that Hono can read. */
+/** Whether the target names one of the gateway's own paths, letter by letter, and the Host is one that Hono can read; any other is judged, and refused, by the decision. */
 function isOwn({ url = "", headers }: IncomingMessage, ownPaths: ReadonlySet<string>): boolean {
   const query = url.indexOf("?");
-  return ownPaths.has(query === -1 ? url : url.slice(0, query)) && READABLE_HOST.test(headers.host ?? "");
+  return ownPaths.has(query === -1 ? url : url.slice(0, query)) && isAuthority(headers.host ?? "");
 }

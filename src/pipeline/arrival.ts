@@ -45,6 +45,11 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 const AUTHORITY =
   /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$/;
 
+/** Whether `text` is a host with an optional port, as a Host field holds it. */
+export function isAuthority(text: string): boolean {
+  return AUTHORITY.test(text);
+}
+
 // Authorities seen before that are well-formed, in lower case; none is longer than a name and a port.
 const knownAuthorities = new Remembered<string>(256, 260);
 

@@ -45,15 +45,18 @@ export class OfflineGateway {
   /** By name of the route. */
   readonly #auth: ReadonlyMap<string, AuthRule>;
 
-  /** @param config a valid configuration */
-  constructor(config: GatewayConfig, clock: Clock) {
+  /**
+   * @param config a valid configuration
+   * @param verifier what verifies tokens; unless given, what can be verified without network is
+   */
+  constructor(config: GatewayConfig, clock: Clock, verifier: TokenVerifier = offlineVerifier(config, clock)) {
     this.config = config;
     this.#clock = clock;
     this.#auth = new Map(config.routes.map(({ name, auth }) => [name, auth]));
     const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
     this.#apiKeys = new ApiKeyAuthenticator(config.apiKeys, { clock, grants });
     this.compiled = compilePolicy(config, {
-      verifier: offlineVerifier(config, clock),
+      verifier,
       apiKeys: this.#apiKeys,
       limiter: this.emptyCounters(),
       failures: undefined,

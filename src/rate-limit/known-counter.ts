@@ -47,9 +47,18 @@ export class KnownCounter implements Entry {
   lease: Lease | undefined;
   #refusal: Refusal | undefined;
 
-  constructor(limit: BoundLimit) {
+  constructor(limit: BoundLimit, own: Meter = limit.measure.create()) {
     this.limit = limit;
-    this.own = limit.measure.create();
+    this.own = own;
+  }
+
+  /** A counter of its own with what this one counted and saw; leases and refusals are not taken along. */
+  copy(): KnownCounter {
+    const copy = new KnownCounter(this.limit, this.own.copy());
+    copy.seen = this.seen;
+    copy.seenAt = this.seenAt;
+    copy.untold = this.untold;
+    return copy;
   }
 
   isIdle(now: number): boolean {

@@ -62,6 +62,16 @@ export class KnownCounters {
     return known;
   }
 
+  /** A table of its own that knows of `keys` what this one does: for looking, without changing anything here. */
+  sample(keys: readonly string[], now: number): KnownCounters {
+    const sample = new KnownCounters(undefined);
+    for (const key of keys) {
+      const counter = this.#store.find(key);
+      if (counter !== undefined) sample.#store.add(key, counter.copy(), now);
+    }
+    return sample;
+  }
+
   forget(key: string): boolean {
     const counter = this.#store.find(key);
     if (counter !== undefined) this.told(counter, counter.untold);

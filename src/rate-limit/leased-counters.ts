@@ -93,6 +93,17 @@ export class LeasedCounters {
     return this.#known.knownRefusal(list, keys, now) ?? this.#borrow(list, keys, now);
   }
 
+  /** Units used of each limit where leases at hand cover a request under all of them; undefined when `take` would have to ask. */
+  peek(list: readonly BoundLimit[], keys: readonly string[], now: number): readonly number[] | undefined {
+    const used: number[] = [];
+    for (const [index, { policy, measure }] of list.entries()) {
+      const lease = this.#known.find(keys[index] as string)?.lease;
+      if (lease?.covers(policy.cost, measure.cap, now) !== true) return undefined;
+      used.push(lease.counted - lease.budget);
+    }
+    return used;
+  }
+
   /**
    * Gives up every lease: what was lent counts as spent. For the moment when the store may have forgotten them; until its
    * turn comes a lease may be spent, since the store is told of it as a whole.

@@ -13,6 +13,7 @@ import { LeasedCounters } from "./leased-counters.ts";
 import { LocalCounters } from "./local-counters.ts";
 import { MemoryStore } from "./memory-store.ts";
 import type { LaterCost, LimitResult } from "./outcome.ts";
+import { NOTHING_TO_PEEK, type Peek, peekLocal, peekShared } from "./peek.ts";
 import { LimitPlan } from "./plan.ts";
 import type { KeyedLimits, LimitPolicy, RouteLimit, StoreFailurePolicy } from "./policy.ts";
 import { type Comeback, tellStore } from "./recovery.ts";
@@ -23,6 +24,7 @@ import { LimitStats } from "./stats.ts";
 export type { LimitInput } from "./identity.ts";
 export type { CounterState } from "./inspector.ts";
 export type { LimitOutcome, LimitResult } from "./outcome.ts";
+export type { LimitSource, Peek, PeekedLimit, PeekedState } from "./peek.ts";
 export { LIMITER_SCRIPT } from "./script.ts";
 export type { ScriptPort } from "./script-calls.ts";
 
@@ -142,6 +144,21 @@ export class Limiter {
     return isPromise(taken)
       ? taken.then((result) => this.#withLater(result, bound, keys))
       : this.#withLater(taken, bound, keys);
+  }
+
+  /** What `take` would answer now, and what it would find. Nothing is counted, borrowed or noted. Never rejects. */
+  async peek(limits: readonly RouteLimit[], input: LimitInput): Promise<Peek> {
+    const bound = this.#planOf(limits).of(input.principal);
+    if (bound.list.length === 0) return NOTHING_TO_PEEK;
+    const keys = bound.list.map((limit) => limit.keyOf(input));
+    const shared = this.#shared;
+    if (shared === undefined) return peekLocal(this.#local, bound, keys, this.#now());
+    if (!shared.calls.available) await this.#returning;
+    const { calls, known, exact, leased } = shared;
+    const standIn = (sample: KnownCounters, list: readonly BoundLimit[], now: number): LimitResult =>
+      sample.standIn(list, keys, now, this.#lostAt ?? now, this.#instances(), calls.left);
+    const parts = { available: () => calls.available, known, exact, leased, standIn };
+    return await peekShared(parts, bound, keys, this.#now());
   }
 
   #take(bound: BoundLimits, keys: readonly string[], now: number): Awaitable<LimitResult> {

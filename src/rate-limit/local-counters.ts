@@ -2,7 +2,7 @@
 
 import { decideOn, type Meter } from "./algorithms/meter.ts";
 import { type BoundLimit, outcomeOf, resultOf } from "./bound-limit.ts";
-import type { MemoryStore } from "./memory-store.ts";
+import { MemoryStore } from "./memory-store.ts";
 import type { LimitOutcome, LimitResult } from "./outcome.ts";
 
 /** Limits over one table of meters. Times are steady microseconds. */
@@ -49,6 +49,21 @@ export class LocalCounters {
   look(limit: BoundLimit, key: string, now: number): LimitOutcome | undefined {
     const meter = this.#store.find(key);
     return meter && stateOf(limit, meter, now);
+  }
+
+  /** What `take` would answer now, and each limit's state before it; nothing is counted. */
+  peek(
+    limits: readonly BoundLimit[],
+    keys: readonly string[],
+    now: number,
+  ): { readonly before: readonly LimitOutcome[]; readonly result: LimitResult } {
+    const store = new MemoryStore<Meter>();
+    for (const key of keys) {
+      const meter = this.#store.find(key);
+      if (meter !== undefined) store.add(key, meter.copy(), now);
+    }
+    const before = limits.map((limit, index) => stateOf(limit, store.find(keys[index] as string), now));
+    return { before, result: new LocalCounters(store).take(limits, keys, now) };
   }
 
   /** Forgets a counter; whether there was one. */

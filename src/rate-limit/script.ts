@@ -1,7 +1,15 @@
 // The Redis side of all limits: the same steps as the algorithms in this folder, on the server's clock, for whole batches.
 
 /** What a decision asks of the script; the number of its limits is added to it. */
-export const MODE = { decide: 0, charge: 100, refund: 200, lease: 300, floor: 400, forget: 500 } as const;
+export const MODE = {
+  decide: 0,
+  charge: 100,
+  refund: 200,
+  lease: 300,
+  floor: 400,
+  forget: 500,
+  peek: 600,
+} as const;
 
 /** Facts about one limit, added to the number of its form. */
 export const OBSERVED_FLAG = 2;
@@ -28,7 +36,7 @@ export const ANSWER_LENGTH = 3;
  * Modes: `decide` counts all or nothing, and a cost of 0 only looks; `charge` counts whether or not there is room;
  * `refund` takes back what was just counted; `lease` settles what an instance holds, counts all or nothing, and grants
  * it more; `floor` makes sure that what counted that long ago, `cost` units, counts on, whatever a loss took of it; `forget`
- * deletes the counter and its leases.
+ * deletes the counter and its leases; `peek` finds what \`decide\` would, and counts nothing.
  *
  * A log is a list of groups, oldest first, each three packed numbers: time of its last admission, running total before
  * it, running total after it; a fourth is in a group that makes up for
@@ -363,7 +371,7 @@ while arg <= last_arg do
   for turn = 1, limits do
     local state = load(mode)
     states[turn] = state
-    if not state.fits and not state.observed and (mode == 0 or mode == 3) then admitted = 0 end
+    if not state.fits and not state.observed and (mode == 0 or mode == 3 or mode == 6) then admitted = 0 end
   end
   size = size + 1
   answer[size] = admitted
@@ -377,7 +385,7 @@ while arg <= last_arg do
     elseif mode == 4 then
       form.floor(state, cost, state.at, state.till)
     elseif mode ~= 5 then
-      if fits and admitted == 1 and cost > 0 then form.add(state, cost, now) end
+      if fits and admitted == 1 and cost > 0 and mode ~= 6 then form.add(state, cost, now) end
       if mode == 3 then granted = grant(state, admitted == 1 and state.want or 0) end
       if not fits then retry = max(1, form.wait(state, cost, state.cap - state.held)) end
     end

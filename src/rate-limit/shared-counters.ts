@@ -2,6 +2,7 @@
 
 import type { Awaitable } from "../core/result.ts";
 import { argsAt, type BoundLimit, type BoundLimits, outcomeOf, resultOf, scriptKeys } from "./bound-limit.ts";
+import type { StoreAnswer } from "./known-counter.ts";
 import type { KnownCounters } from "./known-counters.ts";
 import type { LimitOutcome, LimitResult } from "./outcome.ts";
 import { ANSWER_LENGTH, MODE } from "./script.ts";
@@ -13,6 +14,12 @@ interface Part {
   readonly decidedAt: number;
   readonly admitted: boolean;
   readonly outcomes: readonly LimitOutcome[];
+}
+
+/** What the store said about one limit, times in microseconds. */
+export interface Found extends StoreAnswer {
+  /** Every limit that lies in the same place of the store had room. */
+  readonly admitted: boolean;
 }
 
 /** Limits over shared counters. Times are steady microseconds. */
@@ -69,6 +76,38 @@ export class SharedCounters {
         }
       });
     });
+  }
+
+  /** What `take` would find in the store, without counting; one entry per limit. Undefined when it gave no answer. */
+  async peek(limits: readonly BoundLimit[], keys: readonly string[]): Promise<readonly Found[] | undefined> {
+    const places = this.#places(keys) ?? new Map([[0, [...keys.keys()]]]);
+    const found: Found[] = [];
+    const answered = await Promise.all(
+      [...places.values()].map(async (indexes) => {
+        const own = indexes.map((index) => limits[index] as BoundLimit);
+        const question: Question = {
+          keys: indexes.flatMap((index) => scriptKeys(limits[index] as BoundLimit, keys[index] as string)),
+          args: [String(MODE.peek + own.length), ...own.flatMap((limit) => limit.args)],
+          length: 1 + own.length * ANSWER_LENGTH,
+        };
+        return await new Promise<boolean>((settle) => {
+          this.#calls.ask(question, (numbers, at) => {
+            for (const [turn, index] of indexes.entries()) {
+              const from = at + 1 + ANSWER_LENGTH * turn;
+              if (numbers !== undefined)
+                found[index] = {
+                  used: numbers[from] as number,
+                  reset: numbers[from + 1] as number,
+                  retry: numbers[from + 2] as number,
+                  admitted: numbers[at] === 1,
+                };
+            }
+            settle(numbers !== undefined);
+          });
+        });
+      }),
+    );
+    return answered.every(Boolean) ? found : undefined;
   }
 
   /** Deletes counters; false when the store gave no answer. */

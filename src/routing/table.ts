@@ -188,7 +188,8 @@ function node<T>(): Node<T> {
   return { literals: new Map(), parameter: undefined, end: undefined, slash: undefined, rest: undefined };
 }
 
-function segmentsOf(path: string): string[] {
+/** Segments of a canonical path; a last empty one stands for a trailing slash. */
+export function segmentsOf(path: string): string[] {
   return path === "/" ? [] : path.slice(1).split("/");
 }
 
@@ -219,7 +220,7 @@ function candidates<T>(entries: readonly Entry<T>[], method: string | undefined)
 }
 
 /** 3: listed, 2: HEAD where GET is listed, 1: any method, 0: no match. */
-function methodRank(match: RouteMatch, method: string | undefined): number {
+export function methodRank(match: RouteMatch, method: string | undefined): number {
   if (match.methods.length === 0) return 1;
   if (method === undefined) return 0;
   if (match.methods.includes(method)) return 3;
@@ -234,7 +235,8 @@ function select<T>(leaf: Leaf<T>, request: RoutedRequest): Entry<T> | undefined 
   return undefined;
 }
 
-function hostMatches(host: string | undefined, authority: string): boolean {
+/** Whether a host of a match fits; undefined fits every one. */
+export function hostMatches(host: string | undefined, authority: string): boolean {
   if (host === undefined) return true;
   const name = hostName(authority);
   return host.startsWith("*.")
@@ -259,7 +261,7 @@ function conditionsMatch(match: RouteMatch, request: RoutedRequest): boolean {
 }
 
 /** Every occurrence has to fit: the upstream may read the first one or the last. */
-function valuesMatch(values: readonly string[], condition: ValueCondition): boolean {
+export function valuesMatch(values: readonly string[], condition: ValueCondition): boolean {
   if (values.length === 0) return false;
   return condition.value === undefined || values.every((value) => value === condition.value);
 }

@@ -25,25 +25,24 @@ export type Family =
       readonly histograms: () => Iterable<readonly [labels: Labels, histogram: Histogram]>;
     };
 
-// Longest that the event loop is held at a time, and after how many samples the clock is read.
-const SLICE_MS = 2;
-const SAMPLES_BETWEEN_LOOKS = 32;
+// Longest that the event loop is held at a time, as far as the clock tells, which is read after each piece.
+const SLICE_MS = 1;
+const PIECE_CHARACTERS = 32 * 1024;
 
 /** Writes the families; resolves with the text as UTF-8, in pieces. A family without a sample leaves no trace. */
 export async function exposition(families: Iterable<Family>): Promise<Buffer[]> {
   const pieces: Buffer[] = [];
   let text = "";
-  let samples = 0;
   let began = performance.now();
   for (const family of families) {
     let head = `# HELP ${family.name} ${family.help}\n# TYPE ${family.name} ${family.type}\n`;
     for (const lines of linesOf(family)) {
       text += head + lines;
       head = "";
-      samples += 1;
-      if (samples % SAMPLES_BETWEEN_LOOKS !== 0 || performance.now() - began < SLICE_MS) continue;
+      if (text.length < PIECE_CHARACTERS) continue;
       pieces.push(Buffer.from(text));
       text = "";
+      if (performance.now() - began < SLICE_MS) continue;
       await setImmediate();
       began = performance.now();
     }

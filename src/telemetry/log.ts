@@ -64,7 +64,13 @@ export interface DecisionRecord {
 /** One act of an operator. */
 export type AuditRecord =
   | { readonly event: "limits_reset"; readonly counters: number }
-  | { readonly event: "reload"; readonly result: string };
+  | { readonly event: "reload"; readonly result: string }
+  | {
+      readonly event: "explained";
+      readonly decision: string;
+      readonly route: string | undefined;
+      readonly code: string | undefined;
+    };
 
 /** What a file says about the log as a whole. */
 export interface LogStyle {

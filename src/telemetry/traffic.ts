@@ -28,6 +28,10 @@ export class Tally<W extends string> {
     this.#counts.set(word, (this.#counts.get(word) ?? 0) + 1);
   }
 
+  get isEmpty(): boolean {
+    return this.#counts === undefined;
+  }
+
   *[Symbol.iterator](): Generator<readonly [W, number]> {
     if (this.#counts !== undefined) yield* this.#counts;
   }
@@ -91,6 +95,13 @@ export class RouteTraffic {
   /** Undefined before the first. */
   get durations(): Histogram | undefined {
     return this.#durations;
+  }
+
+  /** Whether anything was counted. */
+  get isUsed(): boolean {
+    return (
+      this.forwarded > 0 || this.preflights > 0 || this.#requests !== undefined || !this.refusals.isEmpty
+    );
   }
 
   #turnTo(key: number, status: number): void {
@@ -173,10 +184,10 @@ export class TrafficStats {
     keep(this.#upstreams, upstreams);
   }
 
-  /** All that have counts, or may have: those without a route, those in force, and those that are gone. */
+  /** Routes that were used, in force or gone, and what stands for requests without one. */
   *routes(): Generator<RouteTraffic> {
-    yield this.unmatched;
-    yield* this.#routes.values();
+    if (this.unmatched.isUsed) yield this.unmatched;
+    for (const route of this.#routes.values()) if (route.isUsed) yield route;
   }
 
   upstreams(): Iterable<UpstreamTraffic> {

@@ -74,11 +74,15 @@ const FRAMING = [
 /** What is done with a client's field. */
 export type FieldVerdict = "keep" | "drop" | "credential" | "length";
 
+/** Why a field of the client's is dropped. */
+export type DropReason = "hop_by_hop" | "identity" | "gateway_owned" | "look_alike";
+
 export class RequestFieldRules {
   readonly #verdicts = new Remembered<FieldVerdict>(4096);
   readonly #owned: ReadonlySet<string>;
   readonly #protected: ReadonlySet<string>;
   readonly #credentials: ReadonlySet<string>;
+  readonly #identity: ReadonlySet<string>;
 
   /**
    * @param identityNames every identity header, whether or not this principal gets a value for it
@@ -88,6 +92,7 @@ export class RequestFieldRules {
     this.#owned = new Set([...HOP_BY_HOP, ...GATEWAY_OWNED, ...identityNames].map(foldName));
     this.#protected = new Set([...FRAMING, ...credentialNames].map(foldName));
     this.#credentials = new Set(credentialNames);
+    this.#identity = new Set(identityNames.map(foldName));
   }
 
   /** The verdict on a field called `name` (lower case). */
@@ -97,6 +102,15 @@ export class RequestFieldRules {
     const verdict = this.#judge(name);
     this.#verdicts.set(name, verdict);
     return verdict;
+  }
+
+  /** Why a field whose verdict is `drop` is dropped. */
+  dropReason(name: string): DropReason {
+    if (HOP_BY_HOP.includes(name)) return "hop_by_hop";
+    const folded = foldName(name);
+    const twin = folded.endsWith("bin") ? folded.slice(0, -3) : folded;
+    if (this.#identity.has(folded) || this.#identity.has(twin)) return "identity";
+    return this.#owns(folded) || this.#owns(twin) ? "gateway_owned" : "look_alike";
   }
 
   #judge(name: string): FieldVerdict {

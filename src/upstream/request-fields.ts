@@ -14,6 +14,8 @@ const VIA = `1.1 ${VIA_PSEUDONYM}`;
 /** What a route adds to or takes from the forwarded header section. */
 export interface FieldEdits {
   readonly set: readonly (readonly [name: string, value: string])[];
+  /** Lower-case names of those whose value came from a variable or a file, so that it may be a secret. */
+  readonly hidden?: ReadonlySet<string>;
   /** Lower case. */
   readonly remove: readonly string[];
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { load } from "../support/config.ts";
 import { type Finished, runCli } from "../support/gateway.ts";
+import { drifted } from "../support/openapi.ts";
 
 const SHOP = readFileSync(fileURLToPath(new URL("../support/openapi/shop.yaml", import.meta.url)), "utf8");
 const NOTHING = "unused: true\n";

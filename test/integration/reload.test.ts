@@ -191,6 +191,23 @@ describe("a file that can't be taken", () => {
     expect(await it.status()).toMatchObject({ inSync: true, lastReloadError: null });
   });
 
+  test("is one whose tests fail", async () => {
+    const it = await scene(OPEN);
+    const tests = `tests:
+  - { request: GET /more, expect: 401 }
+`;
+    it.save(it.file(MORE, tests));
+    const { status, body } = await it.reload();
+    expect([status, body]).toMatchObject([
+      422,
+      { result: "rejected", error: { code: "tests_failed", line: 7, errors: 1 } },
+    ]);
+    expect((await it.get("/more")).status).toBe(404);
+    it.save(it.file(MORE, tests.replace("401", "200")));
+    await it.reload();
+    expect((await it.get("/more")).status).toBe(200);
+  });
+
   test("is one whose new address is taken", async () => {
     const it = await scene(OPEN);
     it.save(

@@ -3,6 +3,7 @@
 import type { AdminAppOptions } from "../../src/admin/app.ts";
 import type { CounterState } from "../../src/admin/ports.ts";
 import type { RoutePolicy } from "../../src/config/gateway-config.ts";
+import { err } from "../../src/core/result.ts";
 import type { AuditRecord } from "../../src/telemetry/log.ts";
 import type { LimitStats, StoreStats } from "../../src/telemetry/metrics.ts";
 import { TrafficStats } from "../../src/telemetry/traffic.ts";
@@ -83,6 +84,7 @@ export class FakeGateway {
           return found?.length;
         },
       },
+      explain: async () => err("nothing is explained here"),
       audit: (act) => void this.audits.push(act),
       defect: (error) => void this.defects.push(error),
       ...over,

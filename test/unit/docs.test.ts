@@ -147,14 +147,14 @@ describe("names in the documents", () => {
     expect(events.filter((event) => !page.includes(`\`${event}\``))).toEqual([]);
   });
 
-  it("docs/OPERATIONS.md explains every metric, and no other", () => {
+  it("docs/METRICS.md explains every metric, and no other", () => {
     const names = (text: string, pattern: RegExp): string[] => [
       ...new Set(Array.from(text.matchAll(pattern), ([name]) => name.replace(/_(?:bucket|sum|count)$/, ""))),
     ];
     const sources = SOURCES.filter((source) => source.startsWith("src/telemetry/metrics"));
     const metrics = names(sources.map(read).join("\n"), /(?<=")(?:gateway|process|nodejs)_[a-z0-9_]+(?=")/g);
-    expect(metrics.length).toBeGreaterThan(40);
-    const page = read("docs/OPERATIONS.md");
+    expect(metrics.length).toBeGreaterThan(35);
+    const page = read("docs/METRICS.md");
     expect(names(page, /(?<=^\| `)(?:gateway|process|nodejs)_[a-z0-9_]+/gm).sort()).toEqual(metrics.sort());
     expect(
       names(page, /\b(?:gateway|process|nodejs)_[a-z0-9_]+(?=[{`)[ ])/g).filter(
@@ -228,7 +228,7 @@ describe("examples", () => {
 
   it.each([...examples, "gateway.yaml.example"])("%s is valid, without a warning", async (file) => {
     const { config, diagnostics } = await inspectConfig(join(ROOT, file), ENVIRONMENT);
-    expect(diagnostics).toEqual([]);
+    expect(diagnostics.filter((one) => one.severity !== "note")).toEqual([]);
     expect(config).toBeDefined();
   });
 

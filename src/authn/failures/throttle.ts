@@ -39,6 +39,14 @@ const FAILURES: ReadonlyMap<DenialCode, CredentialKind | undefined> = new Map([
 // Whoever sends an expired or disabled key knows a real one.
 const NO_GUESSES: ReadonlySet<string> = new Set(["key_expired", "key_disabled"]);
 
+/** The throttle for questions: it answers as it would a request, and counts nothing. */
+export interface ThrottleView {
+  beforeAuthentication(chain: CredentialSource, attempt: Attempt): Denial | undefined;
+  afterRejection(chain: CredentialSource, attempt: Attempt, denial: Denial): Denial;
+  /** Whole seconds, rounded up, for which the client's address is blocked; 0 when it isn't. */
+  addressBlockedSeconds(clientAddress: string): number;
+}
+
 export class FailureThrottle {
   readonly #clock: Pick<Clock, "steadyMs">;
   readonly #emit: Emit;
@@ -65,13 +73,17 @@ export class FailureThrottle {
    * credential is looked at: a right guess is answered like a wrong one.
    */
   beforeAuthentication(chain: CredentialSource, attempt: Attempt): Denial | undefined {
+    return this.#before(chain, attempt, true);
+  }
+
+  #before(chain: CredentialSource, attempt: Attempt, counts: boolean): Denial | undefined {
     if (!this.#addresses.maybeActive) return undefined;
     const now = this.#clock.steadyMs();
     if (!this.#addresses.anyActive(now)) return undefined;
     const { apiKey } = chain.deciding(attempt.fields, attempt.target.search);
     if (apiKey === undefined || !isGuessable(apiKey)) return undefined;
     const leftMs = this.#addresses.leftMs(addressId(attempt.clientAddress), now);
-    return leftMs > 0 ? this.#refuse(leftMs, 0) : undefined;
+    return leftMs > 0 ? this.#refuse(leftMs, 0, counts) : undefined;
   }
 
   /**
@@ -80,6 +92,20 @@ export class FailureThrottle {
    * next request.
    */
   afterRejection(chain: CredentialSource, attempt: Attempt, denial: Denial): Denial {
+    return this.#after(chain, attempt, denial, true);
+  }
+
+  /** The same answers for questions. */
+  get view(): ThrottleView {
+    return {
+      beforeAuthentication: (chain, attempt) => this.#before(chain, attempt, false),
+      afterRejection: (chain, attempt, denial) => this.#after(chain, attempt, denial, false),
+      addressBlockedSeconds: (address) =>
+        Math.ceil(this.#addresses.leftMs(addressId(address), this.#clock.steadyMs()) / 1_000),
+    };
+  }
+
+  #after(chain: CredentialSource, attempt: Attempt, denial: Denial, counts: boolean): Denial {
     if (!FAILURES.has(denial.code)) return denial;
     const now = this.#clock.steadyMs();
     const { clientAddress } = attempt;
@@ -87,14 +113,16 @@ export class FailureThrottle {
     const credential = badCredential(chain, attempt, FAILURES.get(denial.code));
     const addressLeftMs = this.#addresses.leftMs(address, now);
     const credentialLeftMs = credential === undefined ? 0 : this.#credentials.leftMs(credential, now);
-    if (!NO_GUESSES.has(denial.reason)) {
+    if (counts && !NO_GUESSES.has(denial.reason)) {
       if (addressLeftMs === 0) this.#count("address", address, clientAddress, now);
       if (credential !== undefined && credentialLeftMs === 0) {
         this.#count("credential", credential, undefined, now);
       }
     }
     // Expired and disabled keys too, so that no answer tells them from unknown ones.
-    return addressLeftMs > 0 || credentialLeftMs > 0 ? this.#refuse(addressLeftMs, credentialLeftMs) : denial;
+    return addressLeftMs > 0 || credentialLeftMs > 0
+      ? this.#refuse(addressLeftMs, credentialLeftMs, counts)
+      : denial;
   }
 
   #count(dimension: FailureDimension, id: string, client: string | undefined, failedAtMs: number): void {
@@ -123,9 +151,9 @@ export class FailureThrottle {
     });
   }
 
-  #refuse(addressLeftMs: number, credentialLeftMs: number): Denial {
+  #refuse(addressLeftMs: number, credentialLeftMs: number, counts: boolean): Denial {
     const dimension = addressLeftMs > 0 ? "address" : "credential";
-    this.#refusals[dimension]++;
+    if (counts) this.#refusals[dimension]++;
     const retryAfterSeconds = Math.ceil(Math.max(addressLeftMs, credentialLeftMs) / 1_000);
     return dimension === "address"
       ? deny("too_many_failures", "address_blocked", { retryAfterSeconds })

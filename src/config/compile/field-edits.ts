@@ -25,6 +25,7 @@ export function compileEdits(
   if (edits === undefined) return NO_EDITS;
   const seen = new Set<string>();
   const set = Object.entries(edits.set ?? {});
+  const hidden = new Set<string>();
   for (const [name, value] of set) {
     const path = [...field.path, direction, "set", name];
     const fault = nameFault(name, reserved);
@@ -33,8 +34,9 @@ export function compileEdits(
     else if (seen.has(name.toLowerCase()))
       report.add(at, path, "duplicate_value", "this field is listed twice");
     seen.add(name.toLowerCase());
+    const { node } = partOf(field, direction, "set", name);
+    if (node.kind === "scalar" && node.substituted !== undefined) hidden.add(name.toLowerCase());
     if (!isPlainFieldValue(value)) {
-      const { node } = partOf(field, direction, "set", name);
       report.add(node.at, path, "value_invalid", "expected visible ASCII without line breaks");
     }
   }
@@ -43,7 +45,8 @@ export function compileEdits(
     const { node, path } = partOf(field, direction, "remove", index);
     if (fault !== undefined) report.add(node.at, path, "value_invalid", fault);
   }
-  return { set, remove: (edits.remove ?? []).map((name) => name.toLowerCase()) };
+  const remove = (edits.remove ?? []).map((name) => name.toLowerCase());
+  return { set, remove, ...(hidden.size === 0 ? {} : { hidden }) };
 }
 
 function nameFault(name: string, reserved: ReadonlySet<string>): string | undefined {

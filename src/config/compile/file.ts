@@ -5,6 +5,7 @@ import { notYet } from "../../core/wording.ts";
 import { globalLimitOption } from "../../rate-limit/options.ts";
 import type { CorsPolicy, GatewayConfig } from "../gateway-config.ts";
 import { kindOf, reportUnknownKey } from "../issues.ts";
+import { lint } from "../lint/lint.ts";
 import { corsOption } from "../options.ts";
 import { readValue } from "../read.ts";
 import type { Report } from "../report.ts";
@@ -84,7 +85,7 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
     keyLimits: apiKeys.limits,
   });
   if (!report.failed) checkUnused(report, root, routes, tiers);
-  return {
+  const config: GatewayConfig = {
     file: report.file,
     ...(await compileServer(report, place)),
     health,
@@ -103,6 +104,8 @@ export async function compileFile(report: Report, root: TreeNode): Promise<Gatew
     legacyRateLimitHeaders: legacyHeaders(report, place("legacyRateLimitHeaders")),
     tests,
   };
+  if (!report.failed) lint(report, root, config, Date.now());
+  return config;
 }
 
 /** The sections by name; also those whose misspelt names were probably meant to be theirs. */

@@ -50,7 +50,23 @@ function judge(report: Report, suspects: readonly NamedLimit[], all: readonly Na
 
 /** Whether what `tight` admits can never use `loose` up. */
 function hides(tight: FileLimit, loose: FileLimit): boolean {
-  if (isTiered(tight) || isTiered(loose)) return false;
+  const [tights, looses] = [numbersOf(tight), numbersOf(loose)];
+  // Where a tier has no limit, nothing is tighter.
+  if (tights === undefined || looses === undefined) return false;
+  return tights.every((one) => looses.every((other) => hidesOne(one, other)));
+}
+
+/** The limit with each of its numbers; undefined when there are callers whom it doesn't count. */
+function numbersOf(limit: FileLimit): readonly LimitPolicy[] | undefined {
+  if (!isTiered(limit)) return [limit];
+  const { tiers, ...traits } = limit;
+  const rates = [...tiers.values()];
+  // A tier that admits nothing is there to close the route.
+  if (rates.some((rate) => rate === undefined || rate.limit === 0)) return undefined;
+  return rates.flatMap((rate) => (rate === undefined ? [] : [{ ...traits, ...rate }]));
+}
+
+function hidesOne(tight: LimitPolicy, loose: LimitPolicy): boolean {
   if (JSON.stringify(tight.subject) !== JSON.stringify(loose.subject)) return false;
   // What is only observed holds nobody back, and is there to be looked at. Costs told afterwards may differ.
   if (tight.observe === true || loose.observe === true) return false;

@@ -59,8 +59,12 @@ function urlAt(report: Report, { node, path }: Place, text: string): RedisUrl | 
     report.add(node.at, path, "value_invalid", parsed.error);
     return undefined;
   }
-  const literal = node.kind === "scalar" && node.substituted === undefined;
-  if (parsed.value.password !== undefined && literal) {
+  const { password } = parsed.value;
+  const literal =
+    node.kind === "scalar" &&
+    (node.substituted === undefined ||
+      (node.substituted === "part" && report.source.includes(encodeURIComponent(password ?? ""))));
+  if (password !== undefined && literal) {
     report.add(node.at, path, "secret_literal", "the password stands in the file in plain text", {
       severity: "warning",
       hint: `take the URL from the environment or a file: ${VARIABLE} or ${SECRET_FILE}; or use \`passwordFile\``,

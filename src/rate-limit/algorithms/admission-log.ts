@@ -40,6 +40,13 @@ export class AdmissionLog implements Meter {
     return this.#groups.length === 0 || this.#newest + this.window <= now;
   }
 
+  copy(): AdmissionLog {
+    const copy = new AdmissionLog(this.window);
+    copy.#groups = this.#groups.slice(this.#head);
+    copy.#base = this.#base;
+    return copy;
+  }
+
   /** Units counted in the window that ends at `now`; groups that have left it are dropped. */
   used(now: number): number {
     if (this.#groups.length === 0) return 0;

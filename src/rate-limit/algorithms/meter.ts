@@ -26,6 +26,8 @@ export interface Meter {
   untilFits(now: number, cost: number, cap: number): number;
   /** Whether nothing counts at `now`. */
   isIdle(now: number): boolean;
+  /** A meter that counts the same and goes its own way. */
+  copy(): Meter;
 }
 
 /**

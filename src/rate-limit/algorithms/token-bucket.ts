@@ -57,6 +57,13 @@ export class Bucket implements Meter {
     return Math.max(0, Math.ceil((this.#level + (cost - cap) * this.#scale) / this.#drain));
   }
 
+  copy(): Bucket {
+    const copy = new Bucket({ scale: this.#scale, drain: this.#drain });
+    copy.#level = this.#level;
+    copy.#at = this.#at;
+    return copy;
+  }
+
   isIdle(now: number): boolean {
     return this.#level - Math.max(0, now - this.#at) * this.#drain <= 0;
   }

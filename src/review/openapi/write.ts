@@ -1,5 +1,6 @@
 // Writes a planned gateway.yaml, with comments that say where things come from and what to look at.
 
+import { SCHEMA_LINE } from "../starter.ts";
 import { comment, listOf, oneLine, scalarOf, variableOf } from "../yaml-text.ts";
 import type { Guard, Needs } from "./guard.ts";
 import type { ApiDocument } from "./model.ts";
@@ -7,7 +8,6 @@ import { unusedVariable } from "./names.ts";
 import type { Plan, PlannedRoute } from "./plan.ts";
 import { SOMEWHERE } from "./upstreams.ts";
 
-const SCHEMA = "# yaml-language-server: $schema=./node_modules/gatewarden/config/gateway.schema.json";
 const OWN_PATHS = ["/healthz", "/readyz"];
 const MOST_REMARKS = 200;
 
@@ -34,7 +34,7 @@ export function writeImport(api: ApiDocument, plan: Plan): string {
 function head(api: ApiDocument, plan: Plan): string[] {
   const name = oneLine(api.file.split("/").at(-1) ?? "", 80);
   return [
-    SCHEMA,
+    SCHEMA_LINE,
     ...comment(
       `${oneLine(api.title, 80)}: made from ${name} (${oneLine(api.dialect, 40)}) by \`gatewarden import openapi\`.`,
     ),

@@ -3,6 +3,7 @@
 import { claimAt } from "../../core/claims.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { GatewayRequest } from "../../core/request.ts";
+import type { CompiledRoute } from "../../pipeline/decision.ts";
 import type { Limiter } from "../../rate-limit/limiter.ts";
 import type { LimitSubject } from "../../rate-limit/policy.ts";
 import { limitOf } from "./compare.ts";
@@ -12,7 +13,7 @@ import type { Outcome } from "./outcome.ts";
 export async function countedAs(
   outcome: Outcome,
   name: string | undefined,
-  { limiter }: { readonly limiter: Limiter },
+  counters: { inspect(route: CompiledRoute): Pick<Limiter, "show"> },
 ): Promise<readonly string[]> {
   const { decision, route } = outcome;
   const limit = limitOf(outcome, name);
@@ -20,10 +21,11 @@ export async function countedAs(
   if (limit === undefined || request === undefined || route === undefined) return [];
   const { subject } = limit.policy;
   if (subject.by === "route") return [...new Set([`route:${route.name}`, `route:${limit.policy.name}`])];
+  const limiter = counters.inspect(route);
   const found: string[] = [];
   for (const who of namesOf(request, decision?.principal, subject)) {
-    const counters = (await limiter.show(who)) ?? [];
-    if (counters.some((counter) => counter.limit === limit.policy.name)) found.push(who);
+    const shown = (await limiter.show(who)) ?? [];
+    if (shown.some((counter) => counter.limit === limit.policy.name)) found.push(who);
   }
   return found;
 }

@@ -8,7 +8,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Awaitable } from "../../core/result.ts";
 import type { Arrival } from "../../pipeline/arrival.ts";
 import { decide, type Policy } from "../../pipeline/decide.ts";
-import type { Decision } from "../../pipeline/decision.ts";
+import type { CompiledRoute, Decision } from "../../pipeline/decision.ts";
 import { OfflineGateway } from "../../pipeline/offline.ts";
 import { arrivalOf, decideAs, type Stand } from "../../pipeline/simulate.ts";
 import type { Limiter } from "../../rate-limit/limiter.ts";
@@ -130,11 +130,14 @@ export class FreshCounters {
     return this.#limiter;
   }
 
-  readonly take: Limiter["take"] = (limits, input) => {
-    // Only what was made known before it counts can be looked up afterwards.
-    this.limiter.register(limits, "");
-    return this.limiter.take(limits, input);
-  };
+  readonly take: Limiter["take"] = (limits, input) => this.limiter.take(limits, input);
+
+  /** Makes the counters of a route's limits known for looking them up. */
+  inspect(route: CompiledRoute): Limiter {
+    const issuers = this.#gateway.config.issuers.map(({ issuer }) => issuer);
+    this.limiter.adopt([route], issuers);
+    return this.limiter;
+  }
 }
 
 function arrivalFor({ request, caller }: Pick<ConfigTest, "request" | "caller">): Arrival {

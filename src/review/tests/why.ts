@@ -1,6 +1,7 @@
 // Why a request was decided on as it was, in one sentence for whoever wrote a test that failed.
 
 import type { GatewayConfig, RoutePolicy } from "../../config/gateway-config.ts";
+import { nearest } from "../../config/suggest.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { RouteMatch } from "../../routing/policy.ts";
 import type { Outcome } from "./outcome.ts";
@@ -82,8 +83,15 @@ function nearRoutes(routes: readonly RoutePolicy[], path: string): string {
 function likeness({ segments }: RouteMatch, pieces: readonly string[]): number {
   let score = 0;
   for (const [index, segment] of segments.entries()) {
-    if (segment.kind === "parameter" ? pieces[index] === undefined : segment.value !== pieces[index]) break;
-    score += segment.kind === "literal" ? 2 : 1;
+    const piece = pieces[index];
+    if (piece === undefined) break;
+    if (
+      segment.kind === "literal" &&
+      segment.value !== piece &&
+      nearest(piece, [segment.value]) === undefined
+    )
+      break;
+    score += segment.kind === "literal" && segment.value === piece ? 2 : 1;
   }
   return score === 0 ? 0 : score * 100 - Math.abs(segments.length - pieces.length);
 }

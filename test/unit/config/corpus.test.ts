@@ -1,5 +1,5 @@
 // Broken files and exactly what is said about each: the text beside every file of test/config-corpus. After a wanted
-// change of wording run `vitest run -u` on this file and read the difference.
+// change of wording run `vitest run test/unit/config/corpus.test.ts -u` and read the difference.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { enableCompileCache } from "node:module";
@@ -30,4 +30,26 @@ describe("the corpus of broken files", () => {
     expect(text).not.toContain("canary");
     await expect(text).toMatchFileSnapshot(join(CORPUS, name.replace(/yaml$/, "txt")));
   });
+});
+
+describe("the corpus of files that are right, and worth a word", () => {
+  const folder = join(CORPUS, "lint");
+  const files = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
+
+  test.for(files)("%s loads with exactly the expected warnings and notes", async (name) => {
+    const inspection = await inspectConfig(join(folder, name), ENVIRONMENT);
+    expect(inspection.diagnostics.filter((one) => one.severity === "error")).toEqual([]);
+    expect(inspection.config).toBeDefined();
+    const text = formatDiagnostics(inspection, "text", false).replaceAll(`${folder}/`, "");
+    expect(text).not.toContain("canary");
+    await expect(text).toMatchFileSnapshot(join(folder, name.replace(/yaml$/, "txt")));
+  });
+});
+
+test("every expectation names line, column and code", () => {
+  const names = [...FILES, ...readdirSync(join(CORPUS, "lint")).map((name) => `lint/${name}`)];
+  for (const name of names.filter((one) => one.endsWith(".yaml"))) {
+    const text = readFileSync(join(CORPUS, name.replace(/yaml$/, "txt")), "utf8");
+    expect(text, name).toMatch(/^ *[\w.-]+\.yaml:\d+:\d+ (?:warning )?[a-z_]+ /m);
+  }
 });

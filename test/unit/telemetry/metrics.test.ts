@@ -59,6 +59,12 @@ describe("decisions", () => {
     expect(await samples(metrics, NAME)).toEqual(lines(10));
   });
 
+  test("of a limit that routes share tell once how it is degraded", async () => {
+    const limits = () => ["a", "b", "c"].map((route) => limit({ route, limit: "shared" }));
+    const found = await samples(new Metrics(source({ limits })), "gateway_ratelimit_degraded");
+    expect(found).toEqual(['gateway_ratelimit_degraded{limit="shared",mode="local"} 0']);
+  });
+
   test("are right when two scrape at once", async () => {
     const metrics = new Metrics(source({ limits: () => [limit({ admitted: 3 })] }));
     const [a, b] = await Promise.all([samples(metrics, NAME), samples(metrics, NAME)]);
@@ -117,6 +123,37 @@ describe("the shared store", () => {
   test("has no series where nothing is shared", async () => {
     expect(await samples(new Metrics(source()), "gateway_ratelimit_backend_")).toEqual([]);
   });
+});
+
+test("two scrapes at one time are one", async () => {
+  let asked = 0;
+  const metrics = new Metrics(
+    source({
+      counters: () => {
+        asked += 1;
+        return asked;
+      },
+    }),
+  );
+  const [a, b] = await Promise.all([metrics.scrape(), metrics.scrape()]);
+  expect([a === b, asked]).toEqual([true, 1]);
+  expect(await metrics.scrape()).not.toBe(a);
+  expect(asked).toBe(2);
+});
+
+test("a scrape that fails is no obstacle to the next", async () => {
+  let broken = true;
+  const metrics = new Metrics(
+    source({
+      degraded: () => {
+        if (broken) throw new Error("broken");
+        return false;
+      },
+    }),
+  );
+  await expect(metrics.text()).rejects.toThrow("broken");
+  broken = false;
+  expect(await metrics.text()).toContain("gateway_ready 1");
 });
 
 test("the process tells its version, its memory and how many counters it holds", async () => {
