@@ -146,7 +146,7 @@ program
   .argument("<old>", "file, - for standard input, or git:REVISION:PATH")
   .argument("<new>", "the same of the file that is to take its place")
   .option("--limits", "exit 1 also when a limit or a bound lets more through")
-  .option("--env-file <file>", "variables for both files, where the environment has none")
+  .option("--variables <file>", "variables for both files, where the environment has none")
   .addOption(formatOption("text", "json", "markdown"))
   .action(async (old, next, options) => {
     process.exitCode = await (await import("./diff.ts")).diff(old, next, options);
