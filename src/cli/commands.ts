@@ -82,7 +82,6 @@ program
   .argument("<log>", "log file, compressed when its name ends in .gz, or - for standard input")
   .option("-c, --config <file>", "the file that wrote the log; what it has is not proposed")
   .addOption(formatOption("text", "json"))
-  .addHelpText("after", EXAMPLES.suggest)
   .action(async (log, options) => {
     process.exitCode = await (await import("./suggest.ts")).suggest(log, options);
   });
