@@ -98,8 +98,8 @@ describe("gatewarden suggest", () => {
     expect(stdout).toContain(
       '- match: "GET /legacy/reports/:id"\n    to: app\n    auth: ["jwt:corp"]\n    scopes: [legacy, reports, write]\n    limit: 20/min per user',
     );
-    expect(stdout).toContain("# /legacy/*: scopes would refuse 3 of 10 (scope_insufficient 3)");
-    expect(stdout).toContain("# /legacy/*: limit would refuse 8 of 10 (rate_limited 8)");
+    expect(stdout).toContain("#   /legacy/*: scopes would refuse 3 of 10 (scope_insufficient 3)");
+    expect(stdout).toContain("#   /legacy/*: limit would refuse 8 of 10 (rate_limited 8)");
     expect(stdout).toMatch(/^ {2}# - match: "GET \/legacy\/open"$/m);
     expect(stdout.split("\n").filter((line) => line.includes("public: true") && !/^\s*#/.test(line))).toEqual(
       [],
