@@ -3,7 +3,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { describeCommands } from "./help.ts";
 
-const NOT_YET = ["user", "token", "secret", "schema"];
+const NOT_YET = ["user", "token", "secret"];
 
 /** The whole command line. */
 export const program = new Command("gatewarden")
@@ -52,12 +52,16 @@ command("dev", "serve gateway.yaml, or a demo where there is none").action(async
 });
 command("check", "validate the file; every error at once")
   .option("--against <file>", "compare with an OpenAPI document instead")
+  .option("--strict", "exit 1 when there are warnings")
+  .option("--online", "also ask issuers, Redis and upstreams; exit 3 when one can't be used")
   .addOption(formatOption("text", "json", "github"))
   .action(async (options) => {
     process.exitCode =
       options.against === undefined
         ? await (await import("./check.ts")).check(options)
         : await (await import("./check-against.ts")).checkAgainst(options);
+    // A fetch that was given up may go on connecting for seconds.
+    if (options.online === true) process.stdout.write("", () => process.exit());
   });
 command("test", "run the tests of the file, without a network")
   .addOption(formatOption("text", "json", "junit", "tap"))
@@ -84,6 +88,12 @@ program
   .addOption(formatOption("text", "json"))
   .action(async (log, options) => {
     process.exitCode = await (await import("./suggest.ts")).suggest(log, options);
+  });
+program
+  .command("schema")
+  .description("print the JSON Schema of gateway.yaml, for editors")
+  .action(async () => {
+    process.exitCode = (await import("./schema.ts")).schema();
   });
 command("routes", "list every route with its guard and limits")
   .addOption(formatOption("text", "json"))
@@ -136,7 +146,7 @@ program
   .argument("<old>", "file, - for standard input, or git:REVISION:PATH")
   .argument("<new>", "the same of the file that is to take its place")
   .option("--limits", "exit 1 also when a limit or a bound lets more through")
-  .option("--env-file <file>", "variables for both files, where the environment has none")
+  .option("--variables <file>", "variables for both files, where the environment has none")
   .addOption(formatOption("text", "json", "markdown"))
   .action(async (old, next, options) => {
     process.exitCode = await (await import("./diff.ts")).diff(old, next, options);

@@ -14,9 +14,11 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   dev: [["dev", "a running gateway, with a demo upstream where there is no gateway.yaml"]],
   check: [
     ["check", "every mistake in ./gateway.yaml"],
-    ["check --format github", "the same as annotations of a pull request"],
+    ["check --strict --format github", "warnings count too; annotations of a pull request"],
+    ["check --online", "also: can issuers, Redis and upstreams be reached?"],
     ["check --against openapi.yaml", "where it differs from an OpenAPI document"],
   ],
+  schema: [["schema > gateway.schema.json", "for `# yaml-language-server: $schema=gateway.schema.json`"]],
   routes: [
     ["routes", "who may call what"],
     ["routes --format json", "the same for a script"],
@@ -26,10 +28,6 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["test --coverage --min-coverage 90", "fail when too few routes are tested"],
     ["test --format junit --output junit.xml", ""],
     ["test --suggest", "first tests, to paste into the file"],
-  ],
-  suggest: [
-    ["suggest decisions.log -c gateway.yaml", "routes and scopes for what was seen"],
-    ["suggest decisions.log.gz -c gateway.yaml --format json", ""],
   ],
   explain: [
     ["explain GET /modules --as modules:read", "with a verified caller"],
@@ -46,6 +44,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["replay decisions.log -c new.yaml", "what would change?"],
     ["replay yesterday.log.gz -c new.yaml --old gateway.yaml", "less stays open"],
   ],
+  suggest: [["suggest decisions.log -c gateway.yaml", "routes and scopes for what was seen"]],
   reload: [
     ["reload --wait", "did it take my edit?"],
     ["reload -c /etc/gatewarden/gateway.yaml --wait --format json", ""],
