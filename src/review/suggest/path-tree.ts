@@ -13,6 +13,8 @@ const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 const HASH = /^(?=.*\d)[0-9a-z_-]{16,}$/i;
 
 interface Node {
+  /** So many names stood here that they are values. */
+  values: boolean;
   readonly children: Map<string, Node>;
   /** By method. */
   readonly seen: Map<string, Observations>;
@@ -57,27 +59,29 @@ export class PathTree {
 }
 
 function node(): Node {
-  return { children: new Map(), seen: new Map() };
+  return { values: false, children: new Map(), seen: new Map() };
 }
 
 function child(parent: Node, piece: string): Node {
   const known = parent.children.get(piece);
   if (known !== undefined) return known;
-  const names = parent.children.size - (parent.children.has(PARAMETER) ? 1 : 0);
-  const many = piece !== PARAMETER && names >= MOST_NAMES;
-  if (many) {
-    const joined = parent.children.get(PARAMETER) ?? node();
-    for (const [name, one] of parent.children) if (name !== PARAMETER) mergeInto(joined, one);
-    parent.children.clear();
-    parent.children.set(PARAMETER, joined);
-    return joined;
+  if (!parent.values && piece !== PARAMETER) {
+    const names = parent.children.size - (parent.children.has(PARAMETER) ? 1 : 0);
+    if (names >= MOST_NAMES) takeForValues(parent);
   }
-  // Where names turned out to be values, one more is another value.
-  const onlyValues = piece !== PARAMETER && names === 0 && parent.children.has(PARAMETER);
-  const place = onlyValues ? PARAMETER : piece;
+  const place = parent.values ? PARAMETER : piece;
   const made = parent.children.get(place) ?? node();
   parent.children.set(place, made);
   return made;
+}
+
+/** Joins everything below the names of one place. */
+function takeForValues(parent: Node): void {
+  const joined = parent.children.get(PARAMETER) ?? node();
+  for (const [name, one] of parent.children) if (name !== PARAMETER) mergeInto(joined, one);
+  parent.values = true;
+  parent.children.clear();
+  parent.children.set(PARAMETER, joined);
 }
 
 function mergeInto(target: Node, source: Node): void {
