@@ -81,6 +81,15 @@ command("replay", "decide on a decision log anew: what would this file change?")
     process.exitCode = await (await import("./replay.ts")).replay(log, options);
   });
 program
+  .command("suggest")
+  .description("propose routes and scopes for what a decision log shows")
+  .argument("<log>", "log file, compressed when its name ends in .gz, or - for standard input")
+  .option("-c, --config <file>", "the file that wrote the log; what it has is not proposed")
+  .addOption(formatOption("text", "json"))
+  .action(async (log, options) => {
+    process.exitCode = await (await import("./suggest.ts")).suggest(log, options);
+  });
+program
   .command("schema")
   .description("print the JSON Schema of gateway.yaml, for editors")
   .action(async () => {
@@ -137,7 +146,7 @@ program
   .argument("<old>", "file, - for standard input, or git:REVISION:PATH")
   .argument("<new>", "the same of the file that is to take its place")
   .option("--limits", "exit 1 also when a limit or a bound lets more through")
-  .option("--env-file <file>", "variables for both files, where the environment has none")
+  .option("--variables <file>", "variables for both files, where the environment has none")
   .addOption(formatOption("text", "json", "markdown"))
   .action(async (old, next, options) => {
     process.exitCode = await (await import("./diff.ts")).diff(old, next, options);

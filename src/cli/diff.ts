@@ -18,7 +18,7 @@ export interface DiffOptions {
   /** Looser limits and bounds make it fail as well. */
   readonly limits?: boolean;
   /** File with variables, for those that the environment doesn't have. */
-  readonly envFile?: string;
+  readonly variables?: string;
 }
 
 /**
@@ -27,8 +27,8 @@ export interface DiffOptions {
  */
 export async function diff(oldName: string, newName: string, options: DiffOptions): Promise<number> {
   if (oldName === "-" && newName === "-") return complain("only one of the two can be standard input");
-  const environment = await environmentWith(options.envFile);
-  if (environment === undefined) return complain(`the file ${options.envFile} can't be read`);
+  const environment = await environmentWith(options.variables);
+  if (environment === undefined) return complain(`the file ${options.variables} can't be read`);
   const configs: GatewayConfig[] = [];
   for (const name of [oldName, newName]) {
     const inspected = await inspectSource(name, environment);

@@ -1,6 +1,7 @@
 // Compares two files by what they let through: for every class of requests that one of them can tell apart, which route of
 // each gets it, who may call there, and what else is done. Nothing is compared as text.
 
+import { isDeepStrictEqual } from "node:util";
 import type { GatewayConfig } from "../../config/gateway-config.ts";
 import type { RoutedRequest } from "../../routing/table.ts";
 import { isNone, setOf, without } from "./address-set.ts";
@@ -25,6 +26,8 @@ export interface RouteChange {
   readonly otherMethods: boolean;
   readonly old: Served | undefined;
   readonly new: Served | undefined;
+  /** The one path that is meant; undefined: those of the patterns. */
+  readonly path: string | undefined;
   /** Callers who may now and couldn't. */
   readonly gains: readonly Gain[];
   /** Callers who could and may no longer. */
@@ -43,7 +46,7 @@ export interface Comparison {
   readonly paths: readonly Reason[];
   /** What changes beside single routes. */
   readonly file: readonly Change[];
-  /** Pattern of the first place at which there were too many combinations to look at; undefined: all were. */
+  /** First path at which there were too many combinations to look at; undefined: all were. */
   readonly incomplete: string | undefined;
 }
 
@@ -62,12 +65,21 @@ export function compareConfigs(
   nowMs: number,
   bounds: CompareBounds = BOUNDS,
 ): Comparison {
+  // However many combinations there were, none could differ.
+  if (isDeepStrictEqual(meaningOf(old), meaningOf(next)))
+    return { old, new: next, access: "same", routes: [], paths: [], file: [], incomplete: undefined };
   return new Comparer(new Side(old, nowMs), new Side(next, nowMs), bounds).compare();
+}
+
+/** All of a file but where it stands and what tests it. */
+function meaningOf({ file: _, tests: __, routes, ...rest }: GatewayConfig) {
+  return { ...rest, routes: routes.map(({ line: ___, ...route }) => route) };
 }
 
 interface Pair {
   readonly old: Served | undefined;
   readonly new: Served | undefined;
+  readonly path: string | undefined;
   readonly segments: PathClass<Served>["segments"];
 }
 
@@ -87,6 +99,7 @@ class Comparer {
   readonly #numbers = new Map<Served, number>();
   readonly #found = new Map<string, Found | undefined>();
   #tried = 0;
+  #incomplete: string | undefined;
 
   constructor(old: Side, next: Side, bounds: CompareBounds) {
     this.#old = old;
@@ -99,23 +112,19 @@ class Comparer {
   }
 
   compare(): Comparison {
-    let incomplete: string | undefined;
     const { paths } = this.#old.config;
     visitPathClasses({
       old: this.#old.tree,
       new: this.#new.tree,
       emptySegments: paths.duplicateSlash === "keep" && this.#new.config.paths.duplicateSlash === "keep",
-      visit: (one) => {
-        if (this.#atPath(one)) return true;
-        incomplete = one.path;
-        return false;
-      },
+      visit: (one) => this.#atPath(one),
     });
     const routes = [...this.#found.values()].flatMap((found): RouteChange[] =>
       found === undefined
         ? []
         : [{ ...found, methods: [...found.methods].toSorted(), otherMethods: found.otherMethods.here }],
     );
+    const incomplete = this.#incomplete;
     const [old, next] = [this.#old.config, this.#new.config];
     const pathReasons = pathGains(old.paths, next.paths);
     const all = [
@@ -135,17 +144,22 @@ class Comparer {
     };
   }
 
-  /** Tries every class of requests at a path; false when there are too many. */
+  /** Tries every class of requests at a path; false when there were too many in all. */
   #atPath(one: PathClass<Served>): boolean {
     const matches = [...one.old, ...one.new].map(({ match }) => match);
     const witnesses = witnessesAt(one.path, matches);
-    if (witnesses === undefined) return false;
-    this.#tried += witnesses.length;
-    if (this.#tried > this.#bounds.requests) return false;
+    this.#tried += witnesses?.length ?? 0;
+    const enough = this.#tried > this.#bounds.requests;
+    if (witnesses === undefined || enough) {
+      this.#incomplete ??= one.path;
+      return !enough;
+    }
     for (const { request, otherMethod } of witnesses) {
+      const path = this.#answeredByOld(request) ? request.path : undefined;
       const pair = {
-        old: this.#answeredByOld(request) ? undefined : routeOf(this.#old, request),
+        old: path === undefined ? routeOf(this.#old, request) : undefined,
         new: routeOf(this.#new, request),
+        path,
         segments: one.segments,
       };
       if (pair.old === undefined && pair.new === undefined) continue;
@@ -159,11 +173,8 @@ class Comparer {
 
   /** The old gateway answered its health checks itself, and the new one doesn't: then no route has had them. */
   #answeredByOld({ method, path }: RoutedRequest): boolean {
-    const [before, after] = [this.#old, this.#new].map(({ config: { health } }) =>
-      health === undefined ? [] : [health.live, health.ready],
-    );
     const isAsked = method === "GET" || method === "HEAD";
-    return isAsked && before?.includes(path) === true && after?.includes(path) !== true;
+    return isAsked && this.#old.ownPaths.includes(path) && !this.#new.ownPaths.includes(path);
   }
 
   /** The change for a pair of routes, worked out once; undefined when there is none. */
@@ -173,7 +184,7 @@ class Comparer {
     const looked = [...(old?.needs ?? []), ...(next?.needs ?? [])].map(({ segment }) =>
       segment === undefined ? null : (pair.segments[segment] ?? null),
     );
-    const key = `${this.#number(pair.old)} ${this.#number(pair.new)} ${JSON.stringify(looked)}`;
+    const key = `${this.#number(pair.old)} ${this.#number(pair.new)} ${pair.path ?? ""} ${JSON.stringify(looked)}`;
     if (this.#found.has(key)) return this.#found.get(key);
     const found = this.#judge(pair, old, next, request);
     this.#found.set(key, found);
@@ -198,11 +209,12 @@ class Comparer {
     const changes = this.#changes(pair);
     const access = accessOf(gains, losses);
     if (access === "same" && changes.length === 0) return undefined;
-    const { old: before, new: after } = pair;
+    const { old: before, new: after, path } = pair;
     return {
       access,
       old: before,
       new: after,
+      path,
       gains,
       losses,
       changes,

@@ -12,11 +12,7 @@ import { type Change, change } from "./route-changes.ts";
 import { durationText, limitsText } from "./words.ts";
 
 type Section = keyof GatewayConfig;
-type Compare<K extends Section> = (
-  old: GatewayConfig[K],
-  next: GatewayConfig[K],
-  configs: { readonly old: GatewayConfig; readonly next: GatewayConfig },
-) => readonly Change[];
+type Compare<K extends Section> = (old: GatewayConfig[K], next: GatewayConfig[K]) => readonly Change[];
 
 const elsewhere = (): readonly Change[] => [];
 
@@ -122,8 +118,7 @@ const SECTIONS: { readonly [K in Section]: Compare<K> } = {
 
 /** What changes beside the single routes. */
 export function fileChanges(old: GatewayConfig, next: GatewayConfig): readonly Change[] {
-  const compare = <K extends Section>(name: K): readonly Change[] =>
-    SECTIONS[name](old[name], next[name], { old, next });
+  const compare = <K extends Section>(name: K): readonly Change[] => SECTIONS[name](old[name], next[name]);
   return (Object.keys(SECTIONS) as Section[]).flatMap(compare);
 }
 

@@ -1,6 +1,7 @@
 // Divides all request paths into classes within which neither of two files makes a difference: every literal that one of
 // them knows at a place, and whatever else may stand there.
 
+import { decodeSegment } from "../../core/request-target.ts";
 import type { RouteMatch } from "../../routing/policy.ts";
 
 /** Paths that both files treat alike. */
@@ -31,6 +32,17 @@ export class PathTree<T> {
   constructor(entries: Iterable<readonly [match: RouteMatch, value: T]>, caseSensitive: boolean) {
     this.caseSensitive = caseSensitive;
     for (const [match, value] of entries) this.#insert(match, value);
+  }
+
+  /** Tells `path` apart from others, though no pattern names it. @param path canonical */
+  mark(path: string): void {
+    let at = this.root;
+    for (const segment of path.slice(1).split("/")) {
+      const key = this.keyOf(decodeSegment(segment));
+      const next = at.literals.get(key) ?? node<T>();
+      at.literals.set(key, next);
+      at = next;
+    }
   }
 
   #insert(match: RouteMatch, value: T): void {

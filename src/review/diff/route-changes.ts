@@ -46,8 +46,10 @@ const ASPECTS: { readonly [K in keyof RoutePolicy]: Compare } = {
     ),
     ...change("Host for the upstream", hostText(upstreamOf(old)), hostText(upstreamOf(next))),
   ],
-  credentials: (old, next) =>
-    change("several credentials", credentialsText(old.route), credentialsText(next.route)),
+  credentials: ({ route: old }, { route: next }) =>
+    old.auth.length < 2 || next.auth.length < 2
+      ? []
+      : change("several credentials", severalText(old.credentials), severalText(next.credentials)),
   observe: (old, next) =>
     change("observed only", list(old.route.observe, "nothing"), list(next.route.observe, "nothing")),
   limits: ({ route: old }, { route: next }) => {
@@ -119,8 +121,7 @@ function hostText(upstream: UpstreamPolicy | undefined): string {
   return typeof header === "string" ? header : header.value;
 }
 
-function credentialsText({ credentials, auth }: RoutePolicy): string {
-  if (auth.length < 2) return "";
+function severalText(credentials: RoutePolicy["credentials"]): string {
   return credentials === "single" ? "refused" : "the first decides";
 }
 

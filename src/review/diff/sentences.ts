@@ -19,7 +19,8 @@ export function methodsText({ methods, otherMethods, old, new: next }: RouteChan
 }
 
 /** The pattern that says best which requests are meant: the more specific of the two. */
-export function subjectText({ old, new: next }: RouteChange): string {
+export function subjectText({ old, new: next, path }: RouteChange): string {
+  if (path !== undefined) return path;
   const shown = next === undefined || (old && isMoreSpecific(old.match, next.match)) ? old : next;
   return shown === undefined ? "" : patternText(shown.match);
 }

@@ -41,6 +41,7 @@ export class Side {
     const entries = this.served.map((one) => [one.match, one] as const);
     this.table = new RouteTable(entries, config.paths.caseSensitive);
     this.tree = new PathTree(entries, config.paths.caseSensitive);
+    for (const path of this.ownPaths) this.tree.mark(path);
     const grants = (roles: readonly string[]) => grantsOf(config.roles, roles);
     this.keys = new Map(
       config.apiKeys
@@ -50,6 +51,12 @@ export class Side {
           { record, principal: principalOf(record, { grants }), addresses: withinAny(record.allowIps) },
         ]),
     );
+  }
+
+  /** What the gateway answers itself. */
+  get ownPaths(): readonly string[] {
+    const { health } = this.config;
+    return health === undefined ? [] : [health.live, health.ready];
   }
 
   get roles(): RoleTable {

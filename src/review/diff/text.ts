@@ -32,8 +32,9 @@ const LABELS: Readonly<Record<Access, string>> = {
 };
 const ORDER: readonly Access[] = ["wider", "both", "possibly wider", "narrower", "same"];
 
-// Patterns that change alike are listed together, this many at most.
+// Patterns that change alike are listed together, this many at most; and so many of such lists.
 const MOST_PATTERNS = 20;
+const MOST_BLOCKS = 100;
 const INDENT = "    ";
 
 /** Changes that differ in nothing but the requests that they are about. */
@@ -57,7 +58,12 @@ export function blocksOf({ routes }: Comparison): readonly Block[] {
 
 /** The comparison as text, ended by a line break. */
 export function comparisonText(comparison: Comparison, paint: Paint): string {
-  const lines = blocksOf(comparison).flatMap((block) => [...blockLines(block, paint), ""]);
+  const blocks = blocksOf(comparison);
+  const lines = blocks.slice(0, MOST_BLOCKS).flatMap((block) => [...blockLines(block, paint), ""]);
+  if (blocks.length > MOST_BLOCKS) {
+    const left = blocks.slice(MOST_BLOCKS).flatMap(({ changes }) => changes).length;
+    lines.push(`and ${left} more patterns; --format json lists all`, "");
+  }
   const { paths, incomplete, file } = comparison;
   for (const { text, certain } of paths)
     lines.push(`${label(certain ? "wider" : "possibly wider", paint)}  ${text}`, "");

@@ -1,0 +1,86 @@
+// The promise of `gatewarden diff`: where it says that access doesn't widen, no request is let in that wasn't. Pairs of files
+// and requests are tried against the decision that the gateway makes.
+
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Comparison, compareConfigs, isWider, type RouteChange } from "../../src/review/diff/compare.ts";
+import {
+  aimed,
+  compileModel,
+  Decider,
+  filePair,
+  NOW_MS,
+  type RequestModel,
+  requestModel,
+} from "../support/diff-models.ts";
+
+const SUBSETS = [
+  { key: false, token: false },
+  { key: true, token: false },
+  { key: false, token: true },
+  { key: true, token: true },
+] as const;
+
+/** Whether some of the caller's credentials are enough. */
+async function lets(decider: Decider, request: RequestModel) {
+  let line: number | undefined;
+  for (const sent of SUBSETS) {
+    if (sent.key && request.key === undefined) continue;
+    if (sent.token && request.token === undefined) continue;
+    const decision = await decider.decide(request, sent);
+    line ??= decision.route?.line;
+    // A preflight is answered by both alike, or by one of them in place of the upstream.
+    if (decision.kind !== "refuse") return { in: true, line, kind: decision.kind };
+  }
+  return { in: false, line, kind: "refuse" };
+}
+
+function tells(
+  comparison: Comparison,
+  method: string,
+  old: number | undefined,
+  next: number | undefined,
+): boolean {
+  const { routes, paths, incomplete } = comparison;
+  const isIt = (change: RouteChange): boolean =>
+    isWider(change.access) &&
+    change.old?.route.line === old &&
+    change.new?.route.line === next &&
+    (change.otherMethods || change.methods.includes(method));
+  // Paths that the old file refused in any form are told once for all routes.
+  return incomplete !== undefined || routes.some(isIt) || (old === undefined && paths.length > 0);
+}
+
+test("what is let in and wasn't is told as wider, for its route and method", async () => {
+  const seen = { requests: 0, gained: 0, notWider: 0, letIn: 0 };
+  await fc.assert(
+    fc.asyncProperty(
+      filePair,
+      fc.array(requestModel, { minLength: 30, maxLength: 30 }),
+      async (pair, requests) => {
+        const [old, next] = await Promise.all(pair.map(compileModel));
+        if (old === undefined || next === undefined) return;
+        const comparison = compareConfigs(old, next, NOW_MS);
+        const [before, after] = [new Decider(old), new Decider(next)];
+        if (!isWider(comparison.access)) seen.notWider += 1;
+        for (const model of requests) {
+          const request = aimed(model, pair[1]);
+          seen.requests += 1;
+          const now = await lets(after, request);
+          if (now.kind !== "forward") continue;
+          seen.letIn += 1;
+          const then = await lets(before, request);
+          if (then.in) continue;
+          seen.gained += 1;
+          const told = tells(comparison, request.method, then.line, now.line);
+          expect(told, JSON.stringify({ request, then, now, access: comparison.access })).toBe(true);
+        }
+      },
+    ),
+    { numRuns: 1_500 },
+  );
+  expect(seen.requests).toBeGreaterThan(20_000);
+  expect(seen.letIn).toBeGreaterThan(2_000);
+  expect(seen.gained).toBeGreaterThan(500);
+  expect(seen.notWider).toBeGreaterThan(100);
+}, 60_000);
