@@ -236,6 +236,8 @@ describe("a limit that can never be reached is warned of", () => {
     ["[10/s, 10/s]", ["4 warning unused routes[0].limit[1] see 4:40"]],
     ["[10/min, 10/s]", ["4 warning unused routes[0].limit[1] see 4:40"]],
     ["[10/s burst 100, 1000/s]", ["4 warning unused routes[0].limit[1] see 4:40"]],
+    ["[{ tier: { guest: 1/s } }, 1000/s]", ["4 warning unused routes[0].limit[1] see 4:40"]],
+    ["[10/s, { tier: { guest: 20/s, user: 900/s } }]", ["4 warning unused routes[0].limit[1] see 4:40"]],
     ["[10/s cost 5, 3/s]", ["4 warning unused routes[0].limit[1] see 4:40"]],
   ] as const)("%s", async ([limit, expected]) => {
     expect(await one(limit)).toEqual(expected);
@@ -252,10 +254,13 @@ describe("a limit that can never be reached is warned of", () => {
     "[{ rate: 10/s, onStoreFailure: allow }, 1000/s]",
     "[{ rate: 10/s, costFrom: responseHeader }, 1000/s]",
     "[10/s, { rate: 1000/s, name: shared }]",
-    "[{ tier: { guest: 1/s } }, 1000/s]",
+    "[{ tier: { guest: 1/s, user: false } }, 1000/s]",
+    "[{ tier: { guest: 1/s, user: 2000/s } }, 1000/s]",
+    "[{ tier: { guest: 0/day, user: 1/s } }, 1000/s]",
     "10/s cost 10",
   ])("but not %s", async (limit) => {
-    expect(await one(limit, "redis: redis://127.0.0.1\n")).toEqual([]);
+    const said = await one(limit, "redis: redis://127.0.0.1\n");
+    expect(said.filter((text) => !text.includes(" note "))).toEqual([]);
   });
 
   test("by global ones as well, but never a global one by that of a single route", async () => {

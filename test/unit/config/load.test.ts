@@ -167,6 +167,7 @@ ${OPEN.replace("public: true", "auth: [jwt]")}`;
       expect(diagnostics.map(({ severity, code, line }) => [severity, code, line])).toEqual([
         ["warning", "file_permissions", 2],
         ["warning", "secret_literal", 3],
+        ["note", "secret_shared", 3],
       ]);
     } finally {
       await rm(folder, { recursive: true });
