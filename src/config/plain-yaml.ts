@@ -13,6 +13,7 @@ export type PlainReply =
 // Below the bound of the full parser, so that what lies between is judged by it.
 const DEEPEST = 90;
 const LONGEST_KEY = 1_000;
+const MOST_SHARED = 10_000;
 // Line breaks, and characters that may not stand in YAML or mean something odd there.
 const ODD_CHARACTER = /[[\p{Cc}\p{Cs}\u2028\u2029\ufeff\ufffe\uffff]--[\t\n\r]]|\r(?!\n)/v;
 // What no unquoted text begins with; `-`, `?` and `:` only before something.
@@ -227,7 +228,8 @@ class PlainReader {
       const end = this.#plainEnd(false);
       if (end === undefined || text[end] !== ":") return undefined;
       const written = text.slice(this.#at, end).trimEnd();
-      if (written === "" || plainValue(written) === null || plainValue(written) === undefined) this.#stop();
+      const value = written === "" ? null : plainValue(written);
+      if (value === null || value === undefined) this.#stop();
       this.#at = end;
       key = written;
     }
@@ -240,12 +242,12 @@ class PlainReader {
     return this.#shared(key);
   }
 
-  /** One copy of each key, which thousands of entries may have. */
+  /** One copy of each key that thousands of entries may have: those of options end in a letter, most names in a digit. */
   #shared(key: string): string {
-    if (key.length > 32) return key;
+    if (key.length > 32 || !/[A-Za-z]$/.test(key)) return key;
     const known = this.#keys.get(key);
     if (known !== undefined) return known;
-    if (this.#keys.size < 10_000) this.#keys.set(key, key);
+    if (this.#keys.size < MOST_SHARED) this.#keys.set(key, key);
     return key;
   }
 
