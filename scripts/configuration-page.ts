@@ -2,7 +2,7 @@
 
 import { DURATION, RATE, SIZE } from "../src/core/units.ts";
 
-/** The part of JSON Schema (2020-12) that the generated schema uses. */
+/** The part of JSON Schema (draft-07) that the generated schema uses. */
 export interface Schema {
   readonly type?: string | readonly string[];
   readonly description?: string;
@@ -15,12 +15,14 @@ export interface Schema {
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
   readonly not?: Schema;
+  readonly examples?: readonly unknown[];
 }
 
 interface Row {
   readonly key: string;
   readonly value: string;
   readonly meaning: string;
+  readonly example: string;
 }
 
 const KINDS: readonly (readonly [pattern: string, kind: string])[] = [
@@ -71,8 +73,10 @@ function sectionText(name: string, section: Schema, shared: Shared): string {
   const table =
     rows.length === 0
       ? ""
-      : `\n| key | value | meaning |\n|---|---|---|\n${rows.map((row) => `| ${row.key} | ${row.value} | ${row.meaning} |`).join("\n")}\n${more}`;
-  return `## ${name}\n\n${sentence(section)} Value: ${wordsFor(section)}.\n${table}`;
+      : `\n| key | value | meaning | example |\n|---|---|---|---|\n${rows.map((row) => `| ${row.key} | ${row.value} | ${row.meaning} | ${row.example} |`).join("\n")}\n${more}`;
+  const example = exampleOf(section);
+  const shown = example === "" ? "" : ` Example: ${example}.`;
+  return `## ${name}\n\n${sentence(section)} Value: ${wordsFor(section)}.${shown}\n${table}`;
 }
 
 function sentence({ description }: Schema): string {
@@ -108,12 +112,30 @@ function rowsOf(schema: Schema, prefix: string, shared: Shared): Row[] {
     rows.push({
       key,
       value: wordsFor(property),
+      example: cell(exampleOf(property)),
       meaning: known ? `${meaning}; keys as in [${name}](#${name.toLowerCase()})` : meaning,
     });
     if (!known) rows.push(...rowsOf(property, path, shared));
   }
   // A map and a list of maps have the same keys; each is told once.
   return rows.filter((row, index) => rows.findIndex(({ key }) => plain(key) === plain(row.key)) === index);
+}
+
+/** The first example, as it would be written in one line of YAML. */
+function exampleOf({ examples }: Schema): string {
+  return examples === undefined || examples.length === 0 ? "" : `\`${inFlow(examples[0], false)}\``;
+}
+
+function inFlow(value: unknown, nested: boolean): string {
+  if (Array.isArray(value)) return `[${value.map((one) => inFlow(one, true)).join(", ")}]`;
+  if (typeof value === "object" && value !== null) {
+    const entries = Object.entries(value).map(([key, one]) => `${key}: ${inFlow(one, true)}`);
+    return `{ ${entries.join(", ")} }`;
+  }
+  if (typeof value !== "string") return String(value);
+  // Within brackets more characters have a meaning; a colon ends a key only before a blank.
+  const bare = nested ? /^[A-Za-z0-9/][^,[\]{}#"'\n]*$/ : /^[A-Za-z0-9/$][^#"'\n]*$/;
+  return bare.test(value) && !value.includes(": ") && !value.endsWith(":") ? value : JSON.stringify(value);
 }
 
 function plain(key: string): string {

@@ -60,9 +60,10 @@ export function addExplain(app: Hono, { explain, audit }: Pick<AdminPorts, "expl
     asked += 1;
     try {
       const text = await textOf(context.req.raw.body);
-      if (text === undefined)
+      if (text === "broken off") return problemResponse(deny("request_timeout"));
+      if (text === "too large")
         return problemResponse(deny("body_too_large", undefined, { detail: QUESTION_TOO_LARGE }));
-      const question = questionSchema.safeParse(parse(text));
+      const question = questionSchema.safeParse(parse(text.value));
       if (!question.success) return refuse(faultOf(question.error));
       const explained = await explain(question.data);
       if (!explained.ok) return refuse(explained.error);
@@ -84,17 +85,23 @@ function refuse(detail: string): Response {
   return problemResponse(deny("request_invalid", undefined, { detail }));
 }
 
-/** The whole body; undefined when it is larger than a question may be. How long it takes is the listener's to bound. */
-async function textOf(body: ReadableStream<Uint8Array> | null): Promise<string | undefined> {
-  if (body === null) return "";
+/** The whole body, if it is one of a question. How long it takes is the listener's to bound. */
+async function textOf(
+  body: ReadableStream<Uint8Array> | null,
+): Promise<{ readonly value: string } | "too large" | "broken off"> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > MOST_QUESTION_BYTES) return undefined;
-    chunks.push(chunk);
+  try {
+    for await (const chunk of body ?? []) {
+      bytes += chunk.length;
+      if (bytes > MOST_QUESTION_BYTES) return "too large";
+      chunks.push(chunk);
+    }
+  } catch {
+    // The client went away, or took too long.
+    return "broken off";
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return { value: Buffer.concat(chunks).toString("utf8") };
 }
 
 function parse(text: string): unknown {

@@ -24,13 +24,24 @@ export const scopesOption = z
     [
       z.array(scope).min(1),
       z.strictObject({
-        any: z.array(scope).min(1).describe("One of these scopes is enough").optional(),
-        all: z.array(scope).min(1).describe("All of these scopes are needed").optional(),
+        any: z
+          .array(scope)
+          .min(1)
+          .describe("One of these scopes is enough")
+          .meta({ examples: [["modules:write", "modules:admin"]] })
+          .optional(),
+        all: z
+          .array(scope)
+          .min(1)
+          .describe("All of these scopes are needed")
+          .meta({ examples: [["modules:read", "modules:write"]] })
+          .optional(),
       }),
     ],
     SCOPES_HINT,
   )
-  .describe("Scopes that the caller needs: a list means all of them");
+  .describe("Scopes that the caller needs: a list means all of them")
+  .meta({ examples: [["modules:read"], { any: ["modules:write", "modules:admin"] }] });
 
 /** `roles` of a route. */
 export const rolesOption = z
@@ -38,13 +49,24 @@ export const rolesOption = z
     [
       z.array(role).min(1),
       z.strictObject({
-        any: z.array(role).min(1).describe("One of these roles is enough").optional(),
-        all: z.array(role).min(1).describe("All of these roles are needed").optional(),
+        any: z
+          .array(role)
+          .min(1)
+          .describe("One of these roles is enough")
+          .meta({ examples: [["editor", "admin"]] })
+          .optional(),
+        all: z
+          .array(role)
+          .min(1)
+          .describe("All of these roles are needed")
+          .meta({ examples: [["editor", "auditor"]] })
+          .optional(),
       }),
     ],
     ROLES_HINT,
   )
-  .describe("Roles that the caller needs: a list means all of them");
+  .describe("Roles that the caller needs: a list means all of them")
+  .meta({ examples: [["editor"], { any: ["editor", "admin"] }] });
 
 const requiredValue = z.union([z.string(), z.number(), z.boolean()], "expected a value or `:parameter`");
 
@@ -57,25 +79,42 @@ export const requireOption = z
       "expected a value, `:parameter`, or a list of values",
     ),
   )
-  .describe("Facts of the caller that have to equal a path parameter or one of some values");
+  .describe("Facts of the caller that have to equal a path parameter or one of some values")
+  .meta({ examples: [{ subject: ":userId" }, { "claims.plan": ["pro", "team"] }] });
 
 const ranges = z.array(z.string()).min(1);
 
 /** `ips` of a route. */
 export const ipsOption = z
   .strictObject({
-    allow: ranges.describe("Addresses and CIDR ranges that may call; all others are refused").optional(),
-    deny: ranges.describe("Addresses and CIDR ranges that are refused, even when allowed").optional(),
+    allow: ranges
+      .describe("Addresses and CIDR ranges that may call; all others are refused")
+      .meta({ examples: [["10.0.0.0/8"]] })
+      .optional(),
+    deny: ranges
+      .describe("Addresses and CIDR ranges that are refused, even when allowed")
+      .meta({ examples: [["10.9.0.0/16"]] })
+      .optional(),
   })
-  .describe("Client addresses that may use the route");
+  .describe("Client addresses that may use the route")
+  .meta({ examples: [{ allow: ["10.0.0.0/8"], deny: ["10.9.0.0/16"] }] });
 
 /** One entry of the `roles` section. */
 export const roleShape = {
-  scopes: heldScopes.describe("Scopes that the role gives").optional(),
-  tier: z.string().regex(NAME, NAME_HINT).describe("Tier of principals with this role").optional(),
+  scopes: heldScopes
+    .describe("Scopes that the role gives")
+    .meta({ examples: [["modules:read"]] })
+    .optional(),
+  tier: z
+    .string()
+    .regex(NAME, NAME_HINT)
+    .describe("Tier of principals with this role")
+    .meta({ examples: ["partner"] })
+    .optional(),
   inherits: z
     .array(z.string())
     .min(1)
     .describe("Roles whose scopes this one has too, and whose tier where it has none")
+    .meta({ examples: [["viewer"]] })
     .optional(),
 };

@@ -3,7 +3,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { describeCommands } from "./help.ts";
 
-const NOT_YET = ["user", "token", "secret", "schema"];
+const NOT_YET = ["user", "token", "secret"];
 
 /** The whole command line. */
 export const program = new Command("gatewarden")
@@ -52,12 +52,16 @@ command("dev", "serve gateway.yaml, or a demo where there is none").action(async
 });
 command("check", "validate the file; every error at once")
   .option("--against <file>", "compare with an OpenAPI document instead")
+  .option("--strict", "exit 1 when there are warnings")
+  .option("--online", "also ask issuers, Redis and upstreams; exit 3 when one can't be used")
   .addOption(formatOption("text", "json", "github"))
   .action(async (options) => {
     process.exitCode =
       options.against === undefined
         ? await (await import("./check.ts")).check(options)
         : await (await import("./check-against.ts")).checkAgainst(options);
+    // A fetch that was given up may go on connecting for seconds.
+    if (options.online === true) process.stdout.write("", () => process.exit());
   });
 command("test", "run the tests of the file, without a network")
   .addOption(formatOption("text", "json", "junit", "tap"))
@@ -75,6 +79,21 @@ command("replay", "decide on a decision log anew: what would this file change?")
   .addOption(formatOption("text", "json"))
   .action(async (log, options) => {
     process.exitCode = await (await import("./replay.ts")).replay(log, options);
+  });
+program
+  .command("suggest")
+  .description("propose routes and scopes for what a decision log shows")
+  .argument("<log>", "log file, compressed when its name ends in .gz, or - for standard input")
+  .option("-c, --config <file>", "the file that wrote the log; what it has is not proposed")
+  .addOption(formatOption("text", "json"))
+  .action(async (log, options) => {
+    process.exitCode = await (await import("./suggest.ts")).suggest(log, options);
+  });
+program
+  .command("schema")
+  .description("print the JSON Schema of gateway.yaml, for editors")
+  .action(async () => {
+    process.exitCode = (await import("./schema.ts")).schema();
   });
 command("routes", "list every route with its guard and limits")
   .addOption(formatOption("text", "json"))

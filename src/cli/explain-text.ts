@@ -111,7 +111,7 @@ class Writer {
     return this.#out;
   }
 
-  head({ verdict, request }: Explanation): void {
+  head({ verdict, request, authorization }: Explanation): void {
     const { paint, marks } = this.#style;
     const asked = `${request.method} ${request.target}`;
     const answer = verdictText(verdict);
@@ -119,7 +119,7 @@ class Writer {
     const painted = refused ? paint.red(paint.bold(answer)) : paint.green(paint.bold(answer));
     this.#out += `${paint.bold(this.#clean(asked))} ${marks.arrow} ${painted}\n`;
     if (verdict.sentence !== undefined)
-      this.#out += `${this.#clean(`${verdict.sentence}${needsText(verdict)}`)}\n`;
+      this.#out += `${this.#clean(`${verdict.sentence}${needsText(verdict, authorization?.scopes?.missing ?? [])}`)}\n`;
     this.#out += "\n";
   }
 
@@ -184,9 +184,13 @@ function verdictText({ decision, status, grpcStatus, code }: ExplainedVerdict): 
   }
 }
 
-function needsText({ requiredScopes, retryAfterSeconds }: ExplainedVerdict): string {
-  const scopes = requiredScopes === undefined ? "" : `: ${requiredScopes.join(", ")}`;
-  return `${scopes}${retryAfterSeconds === undefined ? "" : `; try again in ${retryAfterSeconds} s`}`;
+function needsText(
+  { code, requiredScopes, retryAfterSeconds }: ExplainedVerdict,
+  missing: readonly string[],
+): string {
+  const scopes = code === "scope_insufficient" && missing.length > 0 ? missing : requiredScopes;
+  const lacking = scopes === undefined ? "" : `: ${scopes.join(", ")}`;
+  return `${lacking}${retryAfterSeconds === undefined ? "" : `; try again in ${retryAfterSeconds} s`}`;
 }
 
 function requestMark({ request, routing }: Explanation): "yes" | "no" {
@@ -300,7 +304,7 @@ function limitLines(limit: ExplainedLimit): readonly Line[] {
   const { name, units, windowSeconds, per, cost, enforced, state, key, source, algorithm } = limit;
   const rate = `${rateText(units, Math.round(windowSeconds * 1_000))} per ${per}`;
   const traits = [
-    ...(cost === 1 ? [] : [`cost ${cost}`]),
+    ...(cost === 1 ? [] : [cost === 0 ? "only told, not charged" : `cost ${cost}`]),
     ...(algorithm === "slidingWindow" ? [] : [algorithm]),
     ...(enforced ? [] : ["only observed"]),
   ];

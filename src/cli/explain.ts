@@ -17,6 +17,7 @@ import { OfflineGateway } from "../pipeline/offline.ts";
 import { adminOf, askAdmin } from "./admin-client.ts";
 import { askedOf, type QuestionOptions } from "./explain-question.ts";
 import { explanationText, marksFor } from "./explain-text.ts";
+import { clean } from "./load-file.ts";
 import { paint, usesColor } from "./paint.ts";
 
 export interface ExplainOptions extends QuestionOptions {
@@ -157,9 +158,4 @@ function exitCodeOf({ verdict: { decision, status = 200 } }: Explanation): numbe
 function wrong(message: string): number {
   process.stderr.write(`gatewarden: ${clean(message)}\n`);
   return 2;
-}
-
-/** Control characters must not drive the terminal. */
-function clean(text: string): string {
-  return text.replace(/[^\P{Cc}\n]/gu, "?");
 }

@@ -14,9 +14,11 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   dev: [["dev", "a running gateway, with a demo upstream where there is no gateway.yaml"]],
   check: [
     ["check", "every mistake in ./gateway.yaml"],
-    ["check --format github", "the same as annotations of a pull request"],
+    ["check --strict --format github", "warnings count too; annotations of a pull request"],
+    ["check --online", "also: can issuers, Redis and upstreams be reached?"],
     ["check --against openapi.yaml", "where it differs from an OpenAPI document"],
   ],
+  schema: [["schema > gateway.schema.json", "for `# yaml-language-server: $schema=gateway.schema.json`"]],
   routes: [
     ["routes", "who may call what"],
     ["routes --format json", "the same for a script"],

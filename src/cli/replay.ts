@@ -30,7 +30,7 @@ export async function replay(
   const replayer = new Replayer(config, old);
   const tally = new ReplayTally();
   const decide = async (line: LoggedDecision): Promise<void> => tally.add(line, await replayer.next(line));
-  if (!(await eachDecision(log, tally, decide))) return 2;
+  if (!(await eachDecision(log, tally, "replaying", decide))) return 2;
   const summary = tally.summary();
   if (format === "json") process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
   else process.stdout.write(replayText(summary, { log, file, old: oldFile }, paint(process.stdout)));
@@ -47,10 +47,11 @@ export interface LineCounts {
 export async function eachDecision(
   log: string,
   counts: LineCounts,
+  label: string,
   take: (line: LoggedDecision) => Promise<void> | undefined,
 ): Promise<boolean> {
   const source = await openLog(log);
-  const line = progress(process.stderr, "replaying");
+  const line = progress(process.stderr, label);
   const fail = (reason: string): false => {
     line.end();
     process.stderr.write(`gatewarden: the log ${clean(log)} can't be read: ${reason}\n`);

@@ -6,12 +6,25 @@ import { DEEPEST, tooDeepAt } from "./prescan.ts";
 import type { DiagnosticCode, Report } from "./report.ts";
 import { isReserved, type MapNode, type Path, type TreeNode } from "./tree.ts";
 import type { ParseFault } from "./yaml-full.ts";
-import { parseYaml } from "./yaml-parse.ts";
+import { PARSE_BOUNDS, type ParseBounds, parseYaml } from "./yaml-parse.ts";
 
-/** Most values of a file: those of 20,000 routes, and some. */
-const MOST_VALUES = 320_000;
-/** Most characters that the full parser is given: it takes half a second and 100 MiB for little more. */
-const MOST_FULL = 64 * 1024;
+/** How much may be read. */
+export interface DocumentBounds {
+  readonly values: number;
+  /** Most characters that the full parser is given. */
+  readonly fullCharacters: number;
+  /** Of the full parser. */
+  readonly parse: ParseBounds;
+}
+
+/** Bounds of a gateway.yaml, which is also read while requests are served. */
+const CONFIGURATION: DocumentBounds = {
+  // Those of 20,000 routes, and some.
+  values: 320_000,
+  // The full parser takes half a second and 100 MiB for little more.
+  fullCharacters: 64 * 1024,
+  parse: PARSE_BOUNDS,
+};
 
 const FAULT_CODES: Readonly<Record<ParseFault["kind"], DiagnosticCode>> = {
   syntax: "yaml_syntax",
@@ -25,17 +38,20 @@ const FAULT_CODES: Readonly<Record<ParseFault["kind"], DiagnosticCode>> = {
 };
 
 /** The checked tree of the report's source; undefined when there is none to go on with. */
-export async function readDocument(report: Report): Promise<TreeNode | undefined> {
+export async function readDocument(
+  report: Report,
+  bounds: DocumentBounds = CONFIGURATION,
+): Promise<TreeNode | undefined> {
   const { source } = report;
-  const plain = readPlainYaml(source, MOST_VALUES);
+  const plain = readPlainYaml(source, bounds.values);
   if (plain.plain) return plain.root === null ? reportEmpty(report) : checked(report, plain.root);
-  if (plain.tooMany || source.length > MOST_FULL) return refuseLarge(report, plain);
+  if (plain.tooMany || source.length > bounds.fullCharacters) return refuseLarge(report, plain, bounds);
   const deepAt = tooDeepAt(source);
   if (deepAt !== undefined) {
     report.add(deepAt, [], "yaml_too_complex", `nested deeper than ${DEEPEST} levels`);
     return undefined;
   }
-  const { root, faults } = await parseYaml(source);
+  const { root, faults } = await parseYaml(source, bounds.parse);
   for (const fault of withoutConsequences(report, faults)) {
     addFault(report, fault);
     // Aliases and tags that can't be followed leave nothing behind.
@@ -60,12 +76,13 @@ function reportEmpty(report: Report): undefined {
 function refuseLarge(
   report: Report,
   { at, tooMany }: { readonly at: number; readonly tooMany: boolean },
+  { values, fullCharacters }: DocumentBounds,
 ): undefined {
   if (tooMany) {
-    report.add(0, [], "yaml_too_complex", `the file holds more than ${MOST_VALUES} values`);
+    report.add(0, [], "yaml_too_complex", `the file holds more than ${values} values`);
     return;
   }
-  const hint = `a mistake in indentation, brackets or quotes, or something that only files of at most ${MOST_FULL / 1024} KiB may hold: anchors, tags, and texts over several lines`;
+  const hint = `a mistake in indentation, brackets or quotes, or something that only files of at most ${fullCharacters / 1024} KiB may hold: anchors, tags, and texts over several lines`;
   report.add(at, [], "yaml_too_complex", "this can't be read as plain YAML", { hint });
 }
 

@@ -11,6 +11,11 @@ export const VARIABLE = `\${VAR}`;
 /** How users write a value that comes from a file. */
 export const SECRET_FILE = `\${file:path}`;
 
+/** A value that comes from the environment, as users write it. */
+export function variable(name: string): string {
+  return `\${${name}}`;
+}
+
 /** Ends every message about a documented option that this version can't honour. */
 export const NOT_YET = "is not supported yet";
 

@@ -63,9 +63,10 @@ export class OfflineGateway {
     });
   }
 
-  /** A limiter on which nothing was counted yet; a policy with it is `{ ...compiled.policy, limiter }`. */
-  emptyCounters(): Limiter {
+  /** A limiter on which nothing was counted yet; a policy with it is `{ ...compiled.policy, limiter }`. @param mostKeys counters that it keeps */
+  emptyCounters(mostKeys?: number): Limiter {
     return new Limiter({
+      ...(mostKeys === undefined ? {} : { mostKeys }),
       prefix: "gw",
       clock: this.#clock,
       issuers: this.config.issuers.map(({ issuer }) => issuer),

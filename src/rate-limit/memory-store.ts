@@ -3,6 +3,8 @@
 const DEFAULT_MOST_KEYS = 1_000_000;
 // One big Map would stop the process for tens of milliseconds whenever it grows; small ones don't.
 const SHARDS = 256;
+// A table as small as this never grows far enough for that, and is made in no time.
+const SMALL_TABLE = 4_096;
 const SWEEP_EVERY = 16;
 const SWEEP_ENTRIES = 32;
 const EVICTION_SAMPLE = 8;
@@ -36,7 +38,7 @@ class Shard<E extends Entry> {
  * in excess is never more than the evicted key had used.
  */
 export class MemoryStore<E extends Entry> {
-  readonly #shards: readonly Shard<E>[] = Array.from({ length: SHARDS }, () => new Shard<E>());
+  readonly #shards: readonly Shard<E>[];
   readonly #mostKeys: number;
   #keys = 0;
   #calls = 0;
@@ -45,6 +47,7 @@ export class MemoryStore<E extends Entry> {
 
   constructor(mostKeys: number = DEFAULT_MOST_KEYS) {
     this.#mostKeys = mostKeys;
+    this.#shards = Array.from({ length: mostKeys <= SMALL_TABLE ? 1 : SHARDS }, () => new Shard<E>());
   }
 
   /** Number of keys held. */
@@ -54,12 +57,12 @@ export class MemoryStore<E extends Entry> {
 
   /** The entry of `key`, if there is one. */
   find(key: string): E | undefined {
-    return (this.#shards[shardOf(key)] as Shard<E>).entries.get(key);
+    return (this.#shards[shardOf(key) % this.#shards.length] as Shard<E>).entries.get(key);
   }
 
   /** Adds the entry of `key`, which has none. Idle or hardly used keys may go to make room. */
   add(key: string, entry: E, now: number): E {
-    const shard = this.#shards[shardOf(key)] as Shard<E>;
+    const shard = this.#shards[shardOf(key) % this.#shards.length] as Shard<E>;
     if (this.#keys >= this.#mostKeys) this.#evict(now);
     shard.entries.set(key, entry);
     this.#keys++;
@@ -68,7 +71,7 @@ export class MemoryStore<E extends Entry> {
 
   /** Forgets `key`; whether there was such an entry. */
   delete(key: string): boolean {
-    const held = (this.#shards[shardOf(key)] as Shard<E>).entries.delete(key);
+    const held = (this.#shards[shardOf(key) % this.#shards.length] as Shard<E>).entries.delete(key);
     if (held) this.#keys--;
     return held;
   }
@@ -87,7 +90,7 @@ export class MemoryStore<E extends Entry> {
     for (let seen = 0; seen < SWEEP_ENTRIES; seen++) {
       const shard = this.#shards[this.#swept] as Shard<E>;
       const entry = shard.next();
-      if (entry === undefined) this.#swept = (this.#swept + 1) % SHARDS;
+      if (entry === undefined) this.#swept = (this.#swept + 1) % this.#shards.length;
       else if (entry[1].isIdle(now)) this.#drop(shard, entry[0]);
     }
   }
@@ -99,7 +102,7 @@ export class MemoryStore<E extends Entry> {
     // One entry of each part in turn. Where entries are few, most parts are empty.
     for (let seen = 0; seen < EVICTION_SAMPLE || victim === undefined; ) {
       const shard = this.#shards[this.#sampled] as Shard<E>;
-      this.#sampled = (this.#sampled + 1) % SHARDS;
+      this.#sampled = (this.#sampled + 1) % this.#shards.length;
       const entry = shard.next() ?? shard.next();
       if (entry === undefined) continue;
       seen++;

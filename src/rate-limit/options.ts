@@ -35,7 +35,8 @@ export const tierRate = z
     [rate, z.literal(false)],
     "expected a rate such as 100/h, 0/day to admit nothing, or false for no limit",
   )
-  .describe("Rate of the tier; 0/day admits nothing, false is no limit");
+  .describe("Rate of the tier; 0/day admits nothing, false is no limit")
+  .meta({ examples: ["100/h", "0/day", false] });
 
 /** A limit as a map. `rate` and `tier` stand for each other, which the schema can't say. */
 export const limitObject = z.strictObject({
@@ -44,6 +45,7 @@ export const limitObject = z.strictObject({
     .describe(
       "Most requests in any trailing window: `100/min`; `tier`: the numbers of the caller's tier in `tiers`",
     )
+    .meta({ examples: ["100/min", "tier"] })
     .optional(),
   tier: z
     .union(
@@ -51,17 +53,25 @@ export const limitObject = z.strictObject({
       "expected true for the table in `tiers`, or a map such as {guest: 10/h, user: 100/h}",
     )
     .describe("In place of `rate`: the numbers of each tier, or true for those in `tiers`")
+    .meta({ examples: [{ guest: "0/day", user: "5/day" }, true] })
     .optional(),
   per: z
     .string()
     .regex(SUBJECT, SUBJECT_HINT)
     .describe("Whose requests are counted together; `user` unless said")
+    .meta({ default: "user", examples: ["ip", "header:X-Tenant", "claim:org_id"] })
     .optional(),
-  name: z.string().regex(NAME, NAME_HINT).describe("Limits of one name share their counters").optional(),
+  name: z
+    .string()
+    .regex(NAME, NAME_HINT)
+    .describe("Limits of one name share their counters")
+    .meta({ examples: ["exports"] })
+    .optional(),
   cost: z
     .int()
     .min(0)
     .describe("Units that one request takes; 1 unless said. 0 only with `costFrom`")
+    .meta({ default: 1, examples: [5] })
     .optional(),
   costFrom: z
     .string()
@@ -69,6 +79,7 @@ export const limitObject = z.strictObject({
     .describe(
       "`responseHeader` or `responseHeader:NAME`: the upstream says there what the request really cost; X-RateLimit-Cost unless named",
     )
+    .meta({ examples: ["responseHeader:X-Cost"] })
     .optional(),
   algorithm: z
     .enum(["slidingWindow", "slidingLog", "tokenBucket"])
@@ -81,6 +92,7 @@ export const limitObject = z.strictObject({
     .min(1)
     .max(MOST_UNITS)
     .describe("Most units at one moment, for `tokenBucket`; the count of the rate unless said")
+    .meta({ examples: [50] })
     .optional(),
   onStoreFailure: z
     .enum(["local", "deny", "allow"])
@@ -92,12 +104,17 @@ export const limitObject = z.strictObject({
       "How instances agree: on every request (default), or by slices of the limit that each spends by itself",
     )
     .optional(),
-  observe: z.boolean().describe("true: counted and told, never enforced").optional(),
+  observe: z
+    .boolean()
+    .describe("true: counted and told, never enforced")
+    .meta({ default: false, examples: [true] })
+    .optional(),
   ipv6Prefix: z
     .int()
     .min(32)
     .max(128)
     .describe("With `per: ip`: bits of an IPv6 network that counts as one client; 64 unless said")
+    .meta({ default: 64, examples: [56] })
     .optional(),
 });
 
@@ -105,7 +122,8 @@ const limitText = z
   .string()
   .describe(
     "RATE [per user|key|ip|org|route|header:NAME|claim:NAME] [burst N] [cost N], or tier [per …] [cost N]",
-  );
+  )
+  .meta({ examples: ["100/min per user", "10/s per ip burst 50", "tier"] });
 const MOST_HINT = `expected at most ${MOST_LIMITS} limits`;
 const limitList = z
   .array(z.union([limitText, limitObject], "expected a limit such as `100/min per user`, or a map"))
@@ -118,7 +136,10 @@ export const limitOption = z
     [limitText, z.literal(false), limitObject, limitList],
     "expected a limit such as `100/min per user`, a map with `rate`, a list of them, or false",
   )
-  .describe("Limits of the route; all have to pass. false: none, not even those in `globalLimit`");
+  .describe("Limits of the route; all have to pass. false: none, not even those in `globalLimit`")
+  .meta({
+    examples: ["100/min per user", "tier", ["10/s per ip burst 50", { rate: "1000/h", per: "org" }], false],
+  });
 
 /** `globalLimit`: as `limit`, for all routes together. */
 export const globalLimitOption = z
@@ -126,12 +147,18 @@ export const globalLimitOption = z
     [limitText, z.literal(false), limitObject, limitList],
     "expected a limit such as `10000/min per ip`, a map with `rate`, a list of them, or false",
   )
-  .describe("Limits that every route has besides its own, counted over all routes together");
+  .describe("Limits that every route has besides its own, counted over all routes together")
+  .meta({ examples: ["3000/min per ip"] });
 
 const KEY_LIMITS_HINT = "expected a limit such as `1000/day`, a map with `rate`, or a list of them";
-const keyLimitText = z.string().describe("RATE [burst N] [cost N]");
+const keyLimitText = z
+  .string()
+  .describe("RATE [burst N] [cost N]")
+  .meta({ examples: ["1000/day"] });
 const keyLimitObject = limitObject.omit({ tier: true, name: true, ipv6Prefix: true }).extend({
-  rate: rate.describe("Most requests of the key in any trailing window: `1000/day`"),
+  rate: rate
+    .describe("Most requests of the key in any trailing window: `1000/day`")
+    .meta({ examples: ["1000/day"] }),
   per: z.literal("key").describe("The limits of a key are counted by the key, said or not").optional(),
 });
 
@@ -148,7 +175,8 @@ export const keyLimitsOption = z
     ],
     KEY_LIMITS_HINT,
   )
-  .describe("The key's own limits, counted over all routes together, besides those of the routes");
+  .describe("The key's own limits, counted over all routes together, besides those of the routes")
+  .meta({ examples: ["1000/day", ["20000/day", { rate: "100/min", burst: 300 }]] });
 
 /** `limits` of an API key as it is read: what only limits of routes may say is refused later, with the reason. */
 export const writtenKeyLimits = z.union([limitText, limitObject, limitList], KEY_LIMITS_HINT);

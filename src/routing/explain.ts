@@ -109,9 +109,10 @@ function pathMiss(
       continue;
     }
     differing += 1;
+    if (first !== undefined) continue;
     const unlike =
       got === undefined || segment.kind === "parameter" ? 1 : unlikeness(fold(got), fold(segment.value));
-    first ??= { at: index, unlike };
+    first = { at: index, unlike };
   }
   const depth = wanted.length;
   const slash = depth === segments.length - 1 && segments[depth] === "" && depth > 0;
@@ -187,18 +188,23 @@ function bestHost({ hosts }: RouteMatch, { authority }: RoutedRequest): number {
   return Math.max(0, ...hosts.filter((host) => hostMatches(host, authority)).map(hostRank));
 }
 
+// One row of the table of distances, used by one comparison at a time.
+const ROW = new Uint8Array(LONGEST_COMPARED + 1);
+
 /** 0 for equal texts to 1 for those that have nothing in common: the edit distance by the longer length. */
 function unlikeness(one: string, other: string): number {
   const longest = Math.max(one.length, other.length);
   if (longest > LONGEST_COMPARED || Math.abs(one.length - other.length) > longest * ALIKE) return 1;
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
+  for (let to = 0; to <= other.length; to++) ROW[to] = to;
   for (let at = 1; at <= one.length; at++) {
-    const next = [at];
+    let diagonal = ROW[0] as number;
+    ROW[0] = at;
     for (let to = 1; to <= other.length; to++) {
-      const change = (row[to - 1] ?? 0) + (one[at - 1] === other[to - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[to] ?? 0) + 1, (next[to - 1] ?? 0) + 1));
+      const above = ROW[to] as number;
+      const change = diagonal + (one.charCodeAt(at - 1) === other.charCodeAt(to - 1) ? 0 : 1);
+      ROW[to] = Math.min(change, above + 1, (ROW[to - 1] as number) + 1);
+      diagonal = above;
     }
-    row = next;
   }
-  return (row[other.length] ?? longest) / longest;
+  return (ROW[other.length] as number) / longest;
 }

@@ -28,7 +28,8 @@ const pattern = z
   .string()
   .describe(
     "Pattern such as `GET /modules`, `GET,POST /modules/:id`, `/files/*` or `grpc pkg.Service/Method`",
-  );
+  )
+  .meta({ examples: ["GET,POST /modules/:id"] });
 
 /** Methods of a route. */
 export const methodsOption = z
@@ -36,7 +37,8 @@ export const methodsOption = z
     [z.enum(ROUTABLE_METHODS), z.array(z.enum(ROUTABLE_METHODS)).min(1)],
     "expected a method such as GET, or a list of methods",
   )
-  .describe("Methods that the route takes, in capital letters");
+  .describe("Methods that the route takes, in capital letters")
+  .meta({ examples: ["GET", ["GET", "POST"]] });
 
 const condition = z.record(
   z.string(),
@@ -47,14 +49,22 @@ const condition = z.record(
 export const matchObject = z.strictObject({
   path: z
     .union([z.string(), z.array(z.string()).min(1)], "expected a path pattern or a list of them")
-    .describe("Path pattern without a method: `/modules/:id`"),
+    .describe("Path pattern without a method: `/modules/:id`")
+    .meta({ examples: ["/modules/:id", ["/files/*", "/docs/*"]] }),
   methods: methodsOption.optional(),
   host: z
     .union([z.string(), z.array(z.string()).min(1)], "expected a host name or a list of them")
     .describe("Exact host names or `*.example.com`")
+    .meta({ examples: ["api.example.com", ["*.example.com"]] })
     .optional(),
-  headers: condition.describe("Header fields that have to be there; true for any value").optional(),
-  query: condition.describe("Query parameters that have to be there; true for any value").optional(),
+  headers: condition
+    .describe("Header fields that have to be there; true for any value")
+    .meta({ examples: [{ "X-Beta": true, "X-Api-Version": "2" }] })
+    .optional(),
+  query: condition
+    .describe("Query parameters that have to be there; true for any value")
+    .meta({ examples: [{ version: "2" }] })
+    .optional(),
 });
 
 export type MatchObject = z.output<typeof matchObject>;
@@ -65,4 +75,11 @@ export const matchOption = z
     [pattern, matchObject, z.array(z.union([pattern, matchObject], "expected a pattern or a map")).min(1)],
     "expected a pattern such as `GET /modules`, a map with `path`, or a list of them",
   )
-  .describe("Which requests the route is for");
+  .describe("Which requests the route is for")
+  .meta({
+    examples: [
+      "GET /modules",
+      ["GET /modules", "POST /modules/:id"],
+      { path: "/files/*", host: "files.example.com" },
+    ],
+  });

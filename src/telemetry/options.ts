@@ -18,11 +18,17 @@ export const logsOption = z
         "expected all, denied, off, or a share such as 10%",
       )
       .describe("Which requests get an access line")
+      .meta({ default: "all", examples: ["all", "10%", "denied"] })
       .optional(),
     decisions: z
       .enum(["all", "denied", "off"])
       .describe("Which requests get a decision line; denied unless said")
       .optional(),
-    fields: z.record(z.string(), value).describe("Constant members of every line").optional(),
+    fields: z
+      .record(z.string(), value)
+      .describe("Constant members of every line")
+      .meta({ examples: [{ service: "gateway", region: "eu-1" }] })
+      .optional(),
   })
-  .describe("What is logged");
+  .describe("What is logged")
+  .meta({ examples: [{ access: "10%", fields: { service: "gateway" } }] });

@@ -10,34 +10,50 @@ const url = z.string().min(1, "expected a URL");
 /** `timeouts` of an upstream or of a route. */
 export const timeoutsOption = z
   .strictObject({
-    connect: duration.describe("Until a connection stands; 3s unless said").optional(),
+    connect: duration
+      .describe("Until a connection stands; 3s unless said")
+      .meta({ default: "3s", examples: ["1s"] })
+      .optional(),
     headers: duration
       .describe("From the end of the request to the header section of the answer; 30s unless said")
+      .meta({ default: "30s", examples: ["10s"] })
       .optional(),
-    idle: duration.describe("Without a byte of the answer's body; 60s unless said").optional(),
-    total: duration.describe("For the whole exchange; 0s (default): no bound").optional(),
+    idle: duration
+      .describe("Without a byte of the answer's body; 60s unless said")
+      .meta({ default: "60s", examples: ["5m"] })
+      .optional(),
+    total: duration
+      .describe("For the whole exchange; 0s (default): no bound")
+      .meta({ default: "0s", examples: ["2m"] })
+      .optional(),
   })
-  .describe("How long the upstream may take");
+  .describe("How long the upstream may take")
+  .meta({ examples: [{ connect: "1s", headers: "10s" }] });
 
 const target = z.strictObject({
-  url: url.describe("http:// or https:// URL"),
+  url: url.describe("http:// or https:// URL").meta({ examples: ["http://127.0.0.1:9000"] }),
   weight: z.never(notYet("weight")).optional(),
 });
 
 /** One entry of `upstreams` as a map. */
 export const upstreamShape = {
-  url: url.describe("http:// or https:// URL; a path is put before every forwarded path").optional(),
+  url: url
+    .describe("http:// or https:// URL; a path is put before every forwarded path")
+    .meta({ examples: ["http://127.0.0.1:9000", "https://billing.internal/v1"] })
+    .optional(),
   targets: z
     .array(target)
     .min(1)
     .max(1, notYet("more than one target"))
     .describe("Where the upstream is; one target for now")
+    .meta({ examples: [[{ url: "http://127.0.0.1:9000" }]] })
     .optional(),
   timeouts: timeoutsOption.optional(),
   hostHeader: z
     .string()
     .regex(/^[A-Za-z0-9.\-_:[\]]{1,255}$/, "expected keep, target, or a host name")
     .describe("Host sent upstream: `target` (default) the upstream's own, `keep` the client's, or this value")
+    .meta({ default: "target", examples: ["keep", "api.internal"] })
     .optional(),
   protocol: z
     .enum(["http"], {
@@ -57,14 +73,27 @@ const edits = z.strictObject({
   set: z
     .record(z.string(), z.string())
     .describe("Fields that are set, replacing any of that name")
+    .meta({ examples: [{ "X-Via": "gateway" }] })
     .optional(),
-  remove: z.array(z.string()).min(1).describe("Fields that are removed").optional(),
+  remove: z
+    .array(z.string())
+    .min(1)
+    .describe("Fields that are removed")
+    .meta({ examples: [["X-Debug"]] })
+    .optional(),
 });
 
 /** `headers` of a route. */
 export const headersOption = z
   .strictObject({
-    request: edits.describe("On the way to the upstream").optional(),
-    response: edits.describe("On the way back to the client").optional(),
+    request: edits
+      .describe("On the way to the upstream")
+      .meta({ examples: [{ set: { "X-Via": "gateway" }, remove: ["X-Debug"] }] })
+      .optional(),
+    response: edits
+      .describe("On the way back to the client")
+      .meta({ examples: [{ set: { "Cache-Control": "no-store" }, remove: ["Server"] }] })
+      .optional(),
   })
-  .describe("Header fields that are set or removed on the way to the upstream and back");
+  .describe("Header fields that are set or removed on the way to the upstream and back")
+  .meta({ examples: [{ request: { set: { "X-Via": "gateway" } }, response: { remove: ["Server"] } }] });

@@ -37,7 +37,8 @@ function init(...args: string[]) {
 /** The configuration of what was written, which has to be valid without a warning. */
 async function valid(name?: string): Promise<GatewayConfig> {
   const { config, diagnostics } = await inspectConfig(file(name), {});
-  expect(diagnostics).toEqual([]);
+  // Notes are no warnings: an open route without a limit is what the document says.
+  expect(diagnostics.filter(({ severity }) => severity !== "note")).toEqual([]);
   if (config === undefined) throw new Error("invalid");
   return config;
 }

@@ -134,6 +134,14 @@ describe("names in the documents", () => {
     expect([...new Set(reasons)].filter((reason) => !page.includes(`\`${reason}\``))).toEqual([]);
   });
 
+  it("docs/CHECK.md explains every code of a diagnostic, once, and no other", () => {
+    const union = /export type DiagnosticCode =([^;]*);/.exec(read("src/config/report.ts"))?.[1] ?? "";
+    const codes = [...union.matchAll(/"([a-z_]+)"/g)].map((match) => match[1] ?? "");
+    const told = [...read("docs/CHECK.md").matchAll(/^\| `([a-z_]+)` \|/gm)].map((match) => match[1] ?? "");
+    expect(codes.length).toBeGreaterThan(60);
+    expect(told.toSorted()).toEqual(codes.toSorted());
+  });
+
   it("docs/OPERATIONS.md explains every event of the log", () => {
     const page = read("docs/OPERATIONS.md");
     const kinds = [...read("src/core/events.ts").matchAll(/kind: "([a-z_]+)"/g)].map(

@@ -10,11 +10,16 @@ export const failedCredentialsShape = {
     .string(RATE_HINT)
     .regex(RATE, RATE_HINT)
     .describe("Failures in any trailing window that start a block; 300/min unless said")
+    .meta({ default: "300/min", examples: ["100/min"] })
     .optional(),
   backoff: duration
     .describe("Length of the first block, doubled for each further one; 1s unless said")
+    .meta({ default: "1s", examples: ["5s"] })
     .optional(),
-  longest: duration.describe("Longest length of a block; 15m unless said").optional(),
+  longest: duration
+    .describe("Longest length of a block; 15m unless said")
+    .meta({ default: "15m", examples: ["1h"] })
+    .optional(),
 };
 
 /** What happens to those who send bad credentials in numbers. */
@@ -25,4 +30,5 @@ export const failedCredentialsOption = z
   )
   .describe(
     "Bad credentials per client address, and per key prefix or token subject, before the answer is 429; false: no bound",
-  );
+  )
+  .meta({ examples: [{ limit: "100/min" }, false] });

@@ -1,9 +1,9 @@
 // Reads an OpenAPI 3 or Swagger 2 document, YAML or JSON, through the parser of gateway.yaml with its bounds. What is
 // wrong is reported at its place; what the gateway has no part in (schemas, parameters, bodies) is not looked at.
 
-import { readDocument } from "../../config/document.ts";
+import { type DocumentBounds, readDocument } from "../../config/document.ts";
 import { type ConfigError, Report } from "../../config/report.ts";
-import { MOST_FILE_BYTES, readText } from "../../config/source.ts";
+import { readText } from "../../config/source.ts";
 import { entryOf, type MapEntry, type TreeNode } from "../../config/tree.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import type { ApiDocument, Operation, Remark, Scheme, Security, Server } from "./model.ts";
@@ -13,6 +13,19 @@ import { readSecurity } from "./security.ts";
 import { oldServers, readServers } from "./servers.ts";
 import { textOf } from "./values.ts";
 
+/** Largest document; the descriptions of the largest public APIs are within it. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Descriptions over several lines are usual in these documents, so the full parser reads most of them. That is no work of a
+ * gateway that serves, and may take its time.
+ */
+const BOUNDS: DocumentBounds = {
+  values: 2_000_000,
+  fullCharacters: 4 * 1024 * 1024,
+  parse: { timeoutMs: 60_000, memoryMiB: 2_048 },
+};
+
 const METHODS = ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
 const OTHER_FIELDS = ["$ref", "summary", "description", "servers", "parameters", "additionalOperations"];
 // `constructor` is a fine name for a property of a schema, and nothing here uses keys as names of members.
@@ -20,10 +33,10 @@ const HARMLESS = "key_reserved";
 
 /** The document in `file`, or every mistake that keeps it from being understood. Never rejects. */
 export async function readApi(file: string): Promise<Result<ApiDocument, ConfigError>> {
-  const read = await readText(file, MOST_FILE_BYTES);
+  const read = await readText(file, MOST_BYTES);
   const report = new Report(file, read.ok ? read.value.text : "");
   if (!read.ok) report.add(0, [], read.error.code, `the file can't be used: ${read.error.message}`);
-  const root = read.ok ? await readDocument(report) : undefined;
+  const root = read.ok ? await readDocument(report, BOUNDS) : undefined;
   const document =
     root === undefined || faults(report).length > 0 ? undefined : new Reader(report, root).read();
   const diagnostics = faults(report);

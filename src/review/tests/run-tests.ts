@@ -20,6 +20,8 @@ import { whyOf } from "./why.ts";
 
 // Requests that are decided on before others get their turn: a running gateway tests a new file between its requests.
 const AT_ONCE = 200;
+// One caller of one route meets a few limits; a file can hold sixteen of them for each.
+const MOST_COUNTERS = 1_000;
 
 /**
  * Runs every test of a valid configuration. Never rejects. The moment is that of the call: `clock` is read once, so
@@ -126,7 +128,7 @@ export class FreshCounters {
   }
 
   get limiter(): Limiter {
-    this.#limiter ??= this.#gateway.emptyCounters();
+    this.#limiter ??= this.#gateway.emptyCounters(MOST_COUNTERS);
     return this.#limiter;
   }
 

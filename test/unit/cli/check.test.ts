@@ -45,7 +45,13 @@ describe("check", () => {
   test("says that a good file is valid, how many routes it has, and which are public", async () => {
     const config = join(folder, "good.yaml");
     expect(await run(() => check({ config, format: "text" }))).toBe(0);
-    expect(out).toBe(`${config} is valid: 2 routes, 1 public: a.example.com/open/*\n`);
+    expect(out).toBe(
+      `choices to know of:
+  ${config}:5:90 public_unlimited anybody may call as often as they like (routes[1].public)
+
+${config} is valid (1 note): 2 routes, 1 public: a.example.com/open/* (line 5)
+`,
+    );
   });
 
   test("tells every mistake of a bad file and ends with 1", async () => {
@@ -60,14 +66,14 @@ describe("check", () => {
 
   test("lets warnings pass", async () => {
     expect(await run(() => check({ config: join(folder, "warned.yaml"), format: "text" }))).toBe(0);
-    expect(out).toMatch(/warning unused[\s\S]* is valid \(1 warning\): 2 routes/);
+    expect(out).toMatch(/warning unused[\s\S]* is valid \(1 warning, 1 note\): 2 routes/);
   });
 
   test("gives JSON to programs and annotations to GitHub", async () => {
     expect(await run(() => check({ config: join(folder, "good.yaml"), format: "json" }))).toBe(0);
     expect(JSON.parse(out)).toEqual({
       valid: true,
-      diagnostics: [],
+      diagnostics: [expect.objectContaining({ severity: "note", line: 5, code: "public_unlimited" })],
       routes: 2,
       publicRoutes: ["a.example.com/open/*"],
     });

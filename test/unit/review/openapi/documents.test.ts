@@ -35,6 +35,13 @@ describe("an OpenAPI document", () => {
     expect(await routesOf(json)).toEqual(["GET /a public    → api"]);
   });
 
+  it("may be far larger than a gateway.yaml, with texts over several lines", async () => {
+    const text = `      description: |\n${"        Of some length.\n".repeat(8_000)}`;
+    const document = api(`/a:\n  get:\n    security: []\n${text.replace(/^ {2}/gm, "")}`);
+    expect(document.length).toBeGreaterThan(128 * 1024);
+    expect(await routesOf(document)).toEqual(["GET /a public    → api"]);
+  });
+
   it("gets base paths and upstreams from its servers, the nearest ones first", async () => {
     const document = api(
       `/a: { get: { security: [] } }
@@ -309,9 +316,9 @@ describe("a broken document", () => {
     expect(first).toContain("yaml_too_complex");
   });
 
-  it("that is larger than 10 MiB is refused unread", async () => {
-    expect(await complaints(Buffer.alloc(10 * 1024 * 1024 + 1, 35))).toEqual([
-      "1:1 file_too_large the file can't be used: it is larger than 10485760 bytes",
+  it("that is larger than 16 MiB is refused unread", async () => {
+    expect(await complaints(Buffer.alloc(16 * 1024 * 1024 + 1, 35))).toEqual([
+      "1:1 file_too_large the file can't be used: it is larger than 16777216 bytes",
     ]);
   });
 });
