@@ -49,18 +49,22 @@ export async function compileModel({ sections, routes }: FileModel): Promise<Gat
       entries: entries.map(([key, one]) => ({ key, keyAt: here, value: tree(one) })),
     };
   };
-  const config = await compileFile(report, tree({ ...sections, routes }));
+  const { apiKeys } = sections;
+  const keys = typeof apiKeys === "object" && apiKeys !== null ? Object.values(apiKeys) : [];
+  const listed = keys.filter((key) => key !== undefined);
+  const config = await compileFile(report, tree({ ...sections, apiKeys: listed, routes }));
   return report.failed ? undefined : config;
 }
 
-const SECRETS = ["first-secret-0123456789abcdef-0123", "other-secret-0123456789abcdef-0123"];
+const SECRETS = ["first", "other"].map((name) => `${name}-${"secret-".repeat(10)}`);
 const keyValue = (name: string) => `legacy-key-${name}`;
 const hashOf = (name: string) => `sha256:${createHash("sha256").update(keyValue(name)).digest("hex")}`;
 
 const maybe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.option(value, { nil: undefined, freq: 2 });
-const rarely = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
-  fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value });
+/** One time in `of`. */
+const seldom = <T>(of: number, value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.oneof({ weight: of - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value });
 const someOf = (...names: string[]) => fc.subarray(names, { minLength: 1 });
 
 const SCOPES = ["m:read", "m:write", "m:*", "*", "other"];
@@ -92,9 +96,9 @@ const condition = fc.constantFrom<Written>({ v: "1" }, { v: "2" }, { v: true }, 
 const match = fc.record({
   path,
   methods: maybe(someOf("GET", "POST", "HEAD", "DELETE")),
-  host: rarely(someOf("h1.example", "*.example", "*.h1.example", "h2.h1.example")),
-  headers: rarely(condition),
-  query: rarely(condition),
+  host: seldom(6, someOf("h1.example", "*.example", "*.h1.example", "h2.h1.example")),
+  headers: seldom(6, condition),
+  query: seldom(6, condition),
 });
 
 const auth = fc.oneof(
@@ -106,145 +110,149 @@ const auth = fc.oneof(
   ),
 );
 
-const guard = fc.record({
-  auth,
-  credentials: rarely(fc.constant("firstMatch")),
-  optional: rarely(fc.constant(true)),
-  scopes: maybe(choice(...SCOPES)),
-  roles: rarely(choice(...ROLES)),
-  require: rarely(
-    fc.constantFrom<Written>(
-      { org: "acme" },
-      { "claims.plan": ["pro", "team"] },
-      { "claims.plan": ["pro"] },
-      { clientId: ["one", "c1"] },
-      { subject: ["PARAMETER"] },
-      { subject: "PARAMETER" },
-      { org: "PARAMETER", "claims.plan": "pro" },
-    ),
-  ),
-});
-
-const ips = rarely(
-  fc
-    .record({ allow: maybe(someOf(...RANGES)), deny: maybe(someOf(...RANGES)) })
-    .filter(({ allow, deny }) => allow !== undefined || deny !== undefined),
-);
-
-const route: fc.Arbitrary<Written> = fc
-  .record({
-    match,
-    guard: fc.oneof({ weight: 1, arbitrary: fc.constant({ public: true }) }, { weight: 5, arbitrary: guard }),
-    more: fc.record({
-      ips,
-      observe: rarely(
-        fc.oneof(fc.constant(true), someOf("ips", "auth", "scopes", "roles", "require", "limit")),
+/** Parts of files. @param of one in so many has what most files don't have */
+function partsOf(of: number, matches: fc.Arbitrary<Written>) {
+  const rarely = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => seldom(of, value);
+  const guard = fc.record({
+    auth,
+    credentials: rarely(fc.constant("firstMatch")),
+    optional: seldom(6, fc.constant(true)),
+    scopes: maybe(choice(...SCOPES)),
+    roles: rarely(choice(...ROLES)),
+    require: rarely(
+      fc.constantFrom<Written>(
+        { org: "acme" },
+        { "claims.plan": ["pro", "team"] },
+        { "claims.plan": ["pro"] },
+        { clientId: ["one", "c1"] },
+        { subject: ["PARAMETER"] },
+        { subject: "PARAMETER" },
+        { org: "PARAMETER", "claims.plan": "pro" },
       ),
-      limit: rarely(
-        fc.oneof(
-          tierTable.map((tier) => ({ tier })),
-          fc.constant("1000000/s"),
+    ),
+  });
+  const ips = fc
+    .record({ allow: maybe(someOf(...RANGES)), deny: maybe(someOf(...RANGES)) })
+    .filter(({ allow, deny }) => allow !== undefined || deny !== undefined);
+  const checks = fc.oneof(fc.constant(true), someOf("ips", "auth", "scopes", "roles", "require", "limit"));
+  const limits = fc.oneof(
+    tierTable.map((tier) => ({ tier })),
+    fc.constant("1000000/s"),
+  );
+  const route: fc.Arbitrary<Written> = fc
+    .record({
+      match: matches,
+      guard: fc.oneof(
+        { weight: 1, arbitrary: fc.constant<Written>({ public: true }) },
+        { weight: 5, arbitrary: guard },
+      ),
+      ips: rarely(ips),
+      observe: seldom(6, checks),
+      limit: rarely(limits),
+      cors: seldom(6, fc.constant({ origins: ["https://app.example"] })),
+    })
+    .map(({ match: matched, guard: guarded, ...more }) => {
+      const names = String(matched.path).match(/:\w+/g) ?? [];
+      const text = JSON.stringify({ match: matched, to: "app", ...guarded, ...more });
+      return JSON.parse(text.replaceAll('"PARAMETER"', JSON.stringify(names[0] ?? "sam")));
+    });
+  const apiKey = (name: string) =>
+    fc.record({
+      id: fc.constantFrom(name, `${name}-renamed`),
+      hash: fc.constant(hashOf(name)),
+      subject: rarely(fc.constantFrom("sam", "a")),
+      scopes: maybe(someOf(...SCOPES)),
+      roles: rarely(someOf(...ROLES)),
+      tier: rarely(fc.constantFrom("gold", "user")),
+      org: rarely(fc.constantFrom("acme", "b")),
+      expires: rarely(fc.constantFrom("2026-05-01", "2026-06-02", "2026-06-05")),
+      enabled: seldom(6, fc.constant(false)),
+      allowIps: rarely(someOf(...RANGES)),
+      metadata: rarely(fc.constantFrom({ plan: "pro" }, { plan: "team" }, { plan: ["free", "pro"] })),
+    });
+  const issuer = (name: string) =>
+    fc.record({
+      issuer: fc.oneof(
+        { weight: 5, arbitrary: fc.constant(`https://${name}.example/`) },
+        { weight: 1, arbitrary: fc.constant(`https://${name}-2.example/`) },
+      ),
+      audience: fc.constantFrom<unknown>(["x"], ["x"], ["x", "y"], "none"),
+      secret: fc.constantFrom(SECRETS[0], SECRETS[0], SECRETS[0], SECRETS[1]),
+      algorithms: rarely(fc.constant(["HS256", "HS384"])),
+      leeway: rarely(fc.constantFrom("0s", "60s")),
+      typ: rarely(fc.constantFrom(["at+jwt"], ["jwt", "at+jwt"])),
+      clientId: rarely(fc.constant("c1")),
+      claims: seldom(
+        6,
+        fc.constantFrom<Written>(
+          { roles: "groups" },
+          { scopes: "perms" },
+          { org: "company" },
+          { tier: "level" },
+          { subject: "uid" },
         ),
       ),
-      cors: rarely(fc.constant({ origins: ["https://app.example"] })),
-    }),
-  })
-  .map(({ match: matched, guard: guarded, more }) => {
-    const names = matched.path.match(/:\w+/g) ?? [];
-    const text = JSON.stringify({ match: matched, to: "app", ...guarded, ...more });
-    return JSON.parse(text.replaceAll('"PARAMETER"', JSON.stringify(names[0] ?? "sam")));
-  });
-
-const apiKey = (name: string) =>
-  fc.record({
-    id: fc.constantFrom(name, `${name}-renamed`),
-    hash: fc.constant(hashOf(name)),
-    subject: rarely(fc.constantFrom("sam", "a")),
+    });
+  const role = fc.record({
     scopes: maybe(someOf(...SCOPES)),
-    roles: rarely(someOf(...ROLES)),
     tier: rarely(fc.constantFrom("gold", "user")),
-    org: rarely(fc.constantFrom("acme", "b")),
-    expires: rarely(fc.constantFrom("2026-05-01", "2026-06-02", "2026-06-05")),
-    enabled: rarely(fc.constant(false)),
-    allowIps: rarely(someOf(...RANGES)),
-    metadata: rarely(fc.constantFrom({ plan: "pro" }, { plan: "team" }, { plan: ["free", "pro"] })),
   });
-
-const issuer = (name: string) =>
-  fc.record({
-    issuer: fc.constantFrom(
-      `https://${name}.example/`,
-      `https://${name}.example/`,
-      `https://${name}-2.example/`,
-    ),
-    audience: fc.constantFrom<unknown>(["x"], ["x"], ["x", "y"], "none"),
-    secret: fc.constantFrom(SECRETS[0], SECRETS[0], SECRETS[1]),
-    algorithms: rarely(fc.constant(["HS256", "HS384"])),
-    leeway: rarely(fc.constantFrom("0s", "60s")),
-    typ: rarely(fc.constantFrom(["at+jwt"], ["jwt", "at+jwt"])),
-    clientId: rarely(fc.constant("c1")),
-    claims: rarely(
-      fc.constantFrom<Written>(
-        { roles: "groups" },
-        { scopes: "perms" },
-        { org: "company" },
-        { tier: "level" },
-        { subject: "uid" },
-      ),
+  const sections: fc.Arbitrary<Written> = fc.record({
+    issuers: fc.record({ one: issuer("one"), two: issuer("two") }),
+    apiKeys: fc.record({ one: apiKey("one"), two: maybe(apiKey("two")), three: maybe(apiKey("three")) }),
+    apiKeyHeaders: rarely(fc.constantFrom(["X-API-Key", "X-Key"], ["X-Key"])),
+    roles: fc.record({ dev: role, ops: role }),
+    upstreams: fc.constant({ app: "http://127.0.0.1:9" }),
+    trustedProxies: rarely(someOf("10.9.0.0/16", "10.0.0.0/8", "192.168.7.7")),
+    paths: seldom(
+      6,
+      fc.record({
+        caseSensitive: fc.boolean(),
+        encodedSlash: fc.constantFrom("refuse", "keep"),
+        semicolon: fc.constantFrom("refuse", "keep"),
+        duplicateSlash: fc.constantFrom("refuse", "merge", "keep"),
+      }),
     ),
   });
+  return { route, sections };
+}
 
-const role = fc.record({
-  scopes: maybe(someOf(...SCOPES)),
-  tier: rarely(fc.constantFrom("gold", "user")),
-});
-
-const sections: fc.Arbitrary<Written> = fc.record({
-  issuers: fc.record({ one: issuer("one"), two: issuer("two") }),
-  apiKeys: fc
-    .tuple(apiKey("one"), apiKey("two"), apiKey("three"))
-    .chain((keys) => fc.subarray(keys, { minLength: 1 })),
-  apiKeyHeaders: rarely(fc.constantFrom(["X-API-Key", "X-Key"], ["X-Key"])),
-  roles: fc.record({ dev: role, ops: role }),
-  upstreams: fc.constant({ app: "http://127.0.0.1:9" }),
-  trustedProxies: rarely(someOf("10.9.0.0/16", "10.0.0.0/8", "192.168.7.7")),
-  paths: rarely(
-    fc.record({
-      caseSensitive: fc.boolean(),
-      encodedSlash: fc.constantFrom("refuse", "keep"),
-      semicolon: fc.constantFrom("refuse", "keep"),
-      duplicateSlash: fc.constantFrom("refuse", "merge", "keep"),
+function filesOf(parts: ReturnType<typeof partsOf>, mostRoutes: number): fc.Arbitrary<FileModel> {
+  return fc.record({
+    sections: parts.sections,
+    routes: fc.uniqueArray(parts.route, {
+      minLength: 1,
+      maxLength: mostRoutes,
+      // Most overlaps at equal rank, which no file may have.
+      selector: ({ match: matched }) => JSON.stringify(matched).replace(/:\w+/g, ":"),
     }),
-  ),
-});
+  });
+}
 
-const file: fc.Arbitrary<FileModel> = fc.record({
-  sections,
-  routes: fc.uniqueArray(route, {
-    minLength: 1,
-    maxLength: 6,
-    // Most overlaps at equal rank, which no file may have.
-    selector: ({ match: matched }) => JSON.stringify(matched).replace(/:\w+/g, ":"),
-  }),
-});
+const isMap = (part: unknown): part is Written =>
+  typeof part === "object" && part !== null && !Array.isArray(part);
 
-/** Takes from `other` what `taken` says, part by part and one level below. */
+/** Takes from `other` what `taken` says of each part in which the two differ. */
 function mixed(one: Written, other: Written, taken: () => boolean): Written {
+  const keys = new Set([...Object.keys(one), ...Object.keys(other)]);
   return Object.fromEntries(
-    Object.entries(one).map(([key, value]) => {
-      const there = other[key];
-      const isMap = [value, there].every(
-        (part) => typeof part === "object" && part !== null && !Array.isArray(part),
-      );
-      if (isMap) return [key, mixed(value as Written, there as Written, taken)];
-      return [key, taken() ? there : value];
+    [...keys].map((key) => {
+      const [value, there] = [one[key], other[key]];
+      if (isMap(value) && isMap(there)) return [key, mixed(value, there, taken)];
+      const differ = JSON.stringify(value) !== JSON.stringify(there);
+      return [key, differ && taken() ? there : value];
     }),
   );
 }
 
-/** Two files, of which the second is the first with some parts of a third. */
-export const filePair: fc.Arbitrary<readonly [FileModel, FileModel]> = fc
-  .tuple(file, file, fc.infiniteStream(fc.integer({ min: 0, max: 99 })), fc.constantFrom(2, 5, 12, 30))
+/** Files of several routes, of which the second is the first with some parts of a third. */
+export const farPair: fc.Arbitrary<readonly [FileModel, FileModel]> = fc
+  .tuple(
+    filesOf(partsOf(6, match), 6),
+    filesOf(partsOf(6, match), 6),
+    fc.infiniteStream(fc.integer({ min: 0, max: 99 })),
+    fc.constantFrom(2, 5, 12, 30),
+  )
   .map(([old, other, numbers, share]) => {
     const taken = (): boolean => (numbers.next().value ?? 99) < share;
     const routes = old.routes.flatMap((one, index) => {
@@ -252,9 +260,31 @@ export const filePair: fc.Arbitrary<readonly [FileModel, FileModel]> = fc
       const there = other.routes[index];
       return [there === undefined ? one : mixed(one, there, taken)];
     });
-    const more = other.routes.filter(taken);
-    const next = { sections: mixed(old.sections, other.sections, taken), routes: [...routes, ...more] };
+    const next = {
+      sections: mixed(old.sections, other.sections, taken),
+      routes: [...routes, ...other.routes.filter(taken)],
+    };
     return [old, next.routes.length === 0 ? { ...next, routes: old.routes } : next];
+  });
+
+const plainMatch = fc.record({
+  path: fc.constantFrom("/a/:x1", "/a/:x1", "/a/b"),
+  methods: fc.constant(["GET"]),
+});
+
+/** Files of one route that differ in one part alone. */
+export const closePair: fc.Arbitrary<readonly [FileModel, FileModel]> = fc
+  .tuple(filesOf(partsOf(2, plainMatch), 1), filesOf(partsOf(2, plainMatch), 1), fc.nat())
+  .map(([old, other, number]) => {
+    const written = ({ sections, routes }: FileModel): Written => ({ ...sections, route: routes[0] });
+    let differences = 0;
+    mixed(written(old), written(other), () => {
+      differences += 1;
+      return false;
+    });
+    let at = differences === 0 ? -1 : number % differences;
+    const { route, ...sections } = mixed(written(old), written(other), () => at-- === 0);
+    return [old, { sections, routes: [route as Written] }];
   });
 
 /** A token whose signature is the name of the secret that it was made with. */
@@ -350,7 +380,7 @@ export const requestModel: fc.Arbitrary<RequestModel> = fc
         ["w", "x"],
       ],
     ),
-    forwarded: rarely(address),
+    forwarded: seldom(3, address),
     peerAddress: address,
     key: maybe(fc.constantFrom("one", "two", "three")),
     token: maybe(token),

@@ -228,6 +228,33 @@ describe("access widens", () => {
     expect(await gains(moved, all)).toEqual(["GET /healthz: anybody"]);
   });
 
+  test("when an algorithm is added", async () => {
+    const told = await gains(
+      issuer("corp", { algorithms: ["RS256", "ES256"] }),
+      issuer("corp", { algorithms: ["RS256"] }),
+    );
+    expect(told).toContain("DELETE /m/:id: tokens of issuer corp: algorithm ES256 is also taken");
+  });
+
+  test("when a combination is reached that another alternative stood before", async () => {
+    const both = { auth: ["apiKey", { all: ["apiKey", "jwt:corp"] }], scopes: ["m:write"] };
+    expect(await gains(route(1, both), route(1, { ...both, credentials: "firstMatch" }))).toEqual([
+      "DELETE /m/:id: API key bot with a token: not accepted before",
+    ]);
+  });
+
+  test("where a key's own path is no longer the only one", async () => {
+    const own = { match: "GET /o/:org", to: "app", auth: ["apiKey"], require: { org: ":org" } };
+    const { sections } = key({ org: "acme" });
+    const other = { match: "GET /o/other", to: "app", auth: ["apiKey"] };
+    const same = { match: "GET /o/acme", to: "app", auth: ["apiKey"] };
+    const old = { sections, routes: [own] };
+    expect(await gains({ sections, routes: [own, other] }, old)).toEqual([
+      "GET /o/other: API key bot: not permitted before",
+    ]);
+    expect(await gains({ sections, routes: [own, same] }, old)).toEqual([]);
+  });
+
   test("where a key adds what a token lacks", async () => {
     const { access, routes } = await compare(route(1, { auth: [{ all: ["apiKey", "jwt:corp"] }] }));
     expect(access).toBe("both");
