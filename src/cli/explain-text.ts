@@ -8,9 +8,9 @@ import type {
   Explanation,
   Met,
 } from "../pipeline/explanation.ts";
+import { rateText } from "../rate-limit/rate-text.ts";
 import { authenticationLines, type Line, missText } from "./explain-steps.ts";
 import type { Paint } from "./paint.ts";
-import { rateText } from "./rate-text.ts";
 
 /** Signs for the outcome of a step, for terminals that show them and for those that don't. */
 export interface Marks {

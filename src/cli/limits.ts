@@ -2,8 +2,8 @@
 
 import type { LimitEntry, RateEntry } from "../admin/limits.ts";
 import type { CounterState } from "../admin/ports.ts";
+import { rateText } from "../rate-limit/rate-text.ts";
 import { adminOf, askAdmin } from "./admin-client.ts";
-import { rateText } from "./rate-text.ts";
 import { alignedTable } from "./table.ts";
 
 export interface LimitsOptions {

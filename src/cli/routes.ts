@@ -4,9 +4,9 @@ import { formatDiagnostics } from "../config/diagnostics.ts";
 import type { GatewayConfig, RoutePolicy } from "../config/gateway-config.ts";
 import { inspectConfig } from "../config/load.ts";
 import { type FileLimit, isTiered, subjectText, type TieredLimit } from "../rate-limit/policy.ts";
+import { rateText } from "../rate-limit/rate-text.ts";
 import type { RouteMatch } from "../routing/policy.ts";
 import { usesColor } from "./paint.ts";
-import { rateText } from "./rate-text.ts";
 import { alignedTable } from "./table.ts";
 
 export interface RoutesOptions {

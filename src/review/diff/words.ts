@@ -2,28 +2,9 @@
 
 import type { GatewayConfig, RoutePolicy } from "../../config/gateway-config.ts";
 import { type FileLimit, isTiered, subjectText } from "../../rate-limit/policy.ts";
+import { rateText } from "../../rate-limit/rate-text.ts";
 import type { RouteMatch } from "../../routing/policy.ts";
 import { rangeText } from "./address-set.ts";
-
-const UNITS = [
-  [86_400_000, "d"],
-  [3_600_000, "h"],
-  [60_000, "m"],
-  [1_000, "s"],
-] as const;
-
-const PERIODS: ReadonlyMap<number, string> = new Map([
-  [1_000, "s"],
-  [60_000, "min"],
-  [3_600_000, "h"],
-  [86_400_000, "day"],
-]);
-
-/** A duration as the file writes it. */
-export function durationText(ms: number): string {
-  const [length, unit] = UNITS.find(([one]) => ms >= one && ms % one === 0) ?? [1, "ms"];
-  return `${ms / length}${unit}`;
-}
 
 /** A pattern as a person would write it, with its hosts and the names of its conditions. */
 export function patternText({
@@ -68,7 +49,7 @@ export function guardText({ access, auth, authz, ips, credentials, observe }: Ro
 export function limitText(limit: FileLimit): string {
   const { subject, cost, burst, costFrom } = limit;
   const words = [
-    isTiered(limit) ? `tier [${tiersText(limit)}]` : rate(limit.limit, limit.windowMs),
+    isTiered(limit) ? `tier [${tiersText(limit)}]` : rateText(limit.limit, limit.windowMs),
     `per ${subjectText(subject)}`,
     burst === undefined ? "" : `burst ${burst}`,
     cost === 1 ? "" : `cost ${cost}`,
@@ -107,10 +88,6 @@ export function some(values: readonly string[]): string {
 
 function tiersText({ tiers }: Extract<FileLimit, { readonly tiers: unknown }>): string {
   return [...tiers]
-    .map(([tier, one]) => `${tier} ${one === undefined ? "unlimited" : rate(one.limit, one.windowMs)}`)
+    .map(([tier, one]) => `${tier} ${one === undefined ? "unlimited" : rateText(one.limit, one.windowMs)}`)
     .join(", ");
-}
-
-function rate(units: number, windowMs: number): string {
-  return `${units}/${PERIODS.get(windowMs) ?? durationText(windowMs)}`;
 }
