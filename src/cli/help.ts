@@ -29,6 +29,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ["test --format junit --output junit.xml", ""],
     ["test --suggest", "first tests, to paste into the file"],
   ],
+  suggest: [
+    ["suggest decisions.log -c gateway.yaml", "routes and scopes for what was seen"],
+    ["suggest decisions.log.gz -c gateway.yaml --format json", ""],
+  ],
   explain: [
     ["explain GET /modules --as modules:read", "with a verified caller"],
     ["explain DELETE /modules/7 --key-id ci-bot", "with a key of the file"],
