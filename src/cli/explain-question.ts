@@ -3,9 +3,9 @@
 
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
+import type { AssumedCaller } from "../config/test-policy.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import type { AskedQuestion } from "../pipeline/asked.ts";
-import type { AssumedCaller } from "../pipeline/offline.ts";
 
 export interface QuestionOptions {
   readonly token?: string;

@@ -4,6 +4,7 @@ import type { LimitEntry, RateEntry } from "../admin/limits.ts";
 import type { CounterState } from "../admin/ports.ts";
 import { rateText } from "../rate-limit/rate-text.ts";
 import { adminOf, askAdmin } from "./admin-client.ts";
+import { clean } from "./load-file.ts";
 import { alignedTable } from "./table.ts";
 
 export interface LimitsOptions {
@@ -133,9 +134,4 @@ function countersText(counters: readonly CounterState[]): string {
     one.key,
   ]);
   return alignedTable(head, rows);
-}
-
-/** Control characters must not drive the terminal. */
-function clean(text: string): string {
-  return text.replace(/[^\P{Cc}\n]/gu, "?");
 }

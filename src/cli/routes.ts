@@ -3,8 +3,8 @@
 import { formatDiagnostics } from "../config/diagnostics.ts";
 import type { GatewayConfig, RoutePolicy } from "../config/gateway-config.ts";
 import { inspectConfig } from "../config/load.ts";
-import { type FileLimit, isTiered, subjectText, type TieredLimit } from "../rate-limit/policy.ts";
-import { rateText } from "../rate-limit/rate-text.ts";
+import { limitText } from "../rate-limit/limit-text.ts";
+import type { FileLimit } from "../rate-limit/policy.ts";
 import type { RouteMatch } from "../routing/policy.ts";
 import { usesColor } from "./paint.ts";
 import { alignedTable } from "./table.ts";
@@ -56,7 +56,7 @@ function rowsOf(route: RoutePolicy, globalLimits: readonly FileLimit[]): Row[] {
     upstream: route.upstream,
     access: route.access,
     guard: guardOf(route),
-    limits: route.limits.map((limit) => limitText(limit, globalLimits.includes(limit))),
+    limits: route.limits.map((limit) => limitText(limit, globalLimits.includes(limit) ? ["global"] : [])),
     route: route.name,
     line: route.line,
   }));
@@ -81,35 +81,6 @@ function guardOf({ access, auth, authz, ips }: RoutePolicy): string {
   parts.push(...require.map(({ text }) => text));
   if (ips.allow.length > 0 || ips.deny.length > 0) parts.push("ips");
   return parts.join(", ");
-}
-
-function limitText(limit: FileLimit, isGlobal: boolean): string {
-  const { subject, cost, burst, costFrom } = limit;
-  const words = [
-    isTiered(limit) ? `tier [${tiersText(limit)}]` : rateText(limit.limit, limit.windowMs),
-    `per ${subjectText(subject)}`,
-    burst === undefined ? "" : `burst ${burst}`,
-    cost === 1 ? "" : `cost ${cost}`,
-    costFrom === undefined ? "" : `cost from ${costFrom}`,
-  ];
-  const notes = [
-    isGlobal ? "global" : "",
-    limit.algorithm ?? "",
-    limit.sync === "leased" ? "leased" : "",
-    limit.observe === true ? "observed only" : "",
-    subject.by === "ip" && subject.ipv6Prefix !== undefined ? `IPv6 by /${subject.ipv6Prefix}` : "",
-    limit.onStoreFailure === "local" ? "" : `store away: ${limit.onStoreFailure}`,
-  ].filter((note) => note !== "");
-  const text = words.filter((word) => word !== "").join(" ");
-  return notes.length === 0 ? text : `${text} (${notes.join(", ")})`;
-}
-
-function tiersText({ tiers }: TieredLimit): string {
-  return [...tiers]
-    .map(
-      ([tier, rate]) => `${tier} ${rate === undefined ? "unlimited" : rateText(rate.limit, rate.windowMs)}`,
-    )
-    .join(", ");
 }
 
 function table(rows: readonly Row[], config: GatewayConfig): string {

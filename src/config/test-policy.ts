@@ -2,10 +2,11 @@
 
 import type { DenialCode } from "../core/denial.ts";
 
-/** A caller who is taken at his word. */
-export interface TestFacts {
+/** What is known about a caller who is taken at his word. */
+export interface AssumedCaller {
+  /** `test` unless said. */
   readonly subject?: string | undefined;
-  /** Name of an issuer of the file. */
+  /** Name of the issuer in the file whose token it would be; the first that the route accepts unless said. */
   readonly issuer?: string | undefined;
   readonly scopes?: readonly string[] | undefined;
   readonly roles?: readonly string[] | undefined;
@@ -13,13 +14,14 @@ export interface TestFacts {
   readonly email?: string | undefined;
   readonly tier?: string | undefined;
   readonly clientId?: string | undefined;
+  /** Read as the claims of a verified token, by the issuer's own mapping. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Who sends the request. */
 export type TestCaller =
   | { readonly kind: "nobody" }
-  | { readonly kind: "assumed"; readonly facts: TestFacts }
+  | { readonly kind: "assumed"; readonly facts: AssumedCaller }
   /** The API key of this id. */
   | { readonly kind: "key"; readonly id: string }
   /** A real credential, sent as a bearer token. Secret. */

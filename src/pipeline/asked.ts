@@ -2,13 +2,14 @@
 // simulated request and whoever stands for its caller are made.
 
 import type { GatewayConfig } from "../config/gateway-config.ts";
+import type { AssumedCaller } from "../config/test-policy.ts";
 import { canonicalAddress, parseAddress } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
 import { isFieldName } from "../core/fields.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { type Explained, type ExplainQuestion, explain } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
-import { type AssumedCaller, OfflineGateway } from "./offline.ts";
+import { OfflineGateway } from "./offline.ts";
 
 export interface AskedQuestion {
   readonly method: string;

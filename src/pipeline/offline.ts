@@ -9,6 +9,7 @@ import { type Grants, toPrincipal } from "../authn/jwt/principal.ts";
 import { JwtVerifier } from "../authn/jwt/verifier.ts";
 import { grantsOf } from "../authz/roles.ts";
 import type { AuthRule, GatewayConfig } from "../config/gateway-config.ts";
+import type { AssumedCaller } from "../config/test-policy.ts";
 import { claimAt } from "../core/claims.ts";
 import type { Clock } from "../core/clock.ts";
 import { deny } from "../core/denial.ts";
@@ -20,22 +21,6 @@ import { Limiter } from "../rate-limit/limiter.ts";
 import { type CompiledPolicy, compilePolicy, type TokenVerifier } from "./compile.ts";
 import type { CompiledRoute } from "./decision.ts";
 import type { Stand } from "./simulate.ts";
-
-/** What is known about a caller who is taken at his word. */
-export interface AssumedCaller {
-  /** `test` unless said. */
-  readonly subject?: string | undefined;
-  /** Name of the issuer in the file whose token it would be; the first that the route accepts unless said. */
-  readonly issuer?: string | undefined;
-  readonly scopes?: readonly string[] | undefined;
-  readonly roles?: readonly string[] | undefined;
-  readonly org?: string | undefined;
-  readonly email?: string | undefined;
-  readonly tier?: string | undefined;
-  readonly clientId?: string | undefined;
-  /** Read as the claims of a verified token, by the issuer's own mapping. */
-  readonly claims?: Readonly<Record<string, unknown>> | undefined;
-}
 
 export class OfflineGateway {
   readonly config: GatewayConfig;

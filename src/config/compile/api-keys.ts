@@ -173,7 +173,8 @@ export function compileApiKeyHeaders(report: Report, place: Place | undefined): 
   return [...new Set(names.map((name) => name.toLowerCase()))];
 }
 
-const NOT_FOR_KEYS = new Set([
+/** Fields that mean something else already; lower case. */
+export const NOT_FOR_KEYS: ReadonlySet<string> = new Set([
   "authorization",
   "connection",
   "content-length",

@@ -1,8 +1,8 @@
 // Routes, guards and limits in words. Nothing that may be secret is told: of conditions and header edits only the names.
 
 import type { GatewayConfig, RoutePolicy } from "../../config/gateway-config.ts";
-import { type FileLimit, isTiered, subjectText } from "../../rate-limit/policy.ts";
-import { rateText } from "../../rate-limit/rate-text.ts";
+import { limitText } from "../../rate-limit/limit-text.ts";
+import type { FileLimit } from "../../rate-limit/policy.ts";
 import type { RouteMatch } from "../../routing/policy.ts";
 import { rangeText } from "./address-set.ts";
 
@@ -45,30 +45,9 @@ export function guardText({ access, auth, authz, ips, credentials, observe }: Ro
   return parts.join(", ");
 }
 
-/** A limit in the order in which the file writes it. */
-export function limitText(limit: FileLimit): string {
-  const { subject, cost, burst, costFrom } = limit;
-  const words = [
-    isTiered(limit) ? `tier [${tiersText(limit)}]` : rateText(limit.limit, limit.windowMs),
-    `per ${subjectText(subject)}`,
-    burst === undefined ? "" : `burst ${burst}`,
-    cost === 1 ? "" : `cost ${cost}`,
-    costFrom === undefined ? "" : `cost from ${costFrom}`,
-  ];
-  const notes = [
-    limit.algorithm ?? "",
-    limit.sync === "leased" ? "leased" : "",
-    limit.observe === true ? "observed only" : "",
-    subject.by === "ip" && subject.ipv6Prefix !== undefined ? `IPv6 by /${subject.ipv6Prefix}` : "",
-    limit.onStoreFailure === "local" ? "" : `store away: ${limit.onStoreFailure}`,
-  ].filter((note) => note !== "");
-  const text = words.filter((word) => word !== "").join(" ");
-  return notes.length === 0 ? text : `${text} (${notes.join(", ")})`;
-}
-
 /** Limits that a request has to pass, in words. */
 export function limitsText(limits: readonly FileLimit[]): string {
-  return limits.length === 0 ? "no limit" : limits.map(limitText).join("; ");
+  return limits.length === 0 ? "no limit" : limits.map((limit) => limitText(limit)).join("; ");
 }
 
 /** The upstream of a route with its address. */
@@ -84,10 +63,4 @@ const MOST_LISTED = 12;
 export function some(values: readonly string[]): string {
   const shown = values.slice(0, MOST_LISTED).join(", ");
   return values.length <= MOST_LISTED ? shown : `${shown} and ${values.length - MOST_LISTED} more`;
-}
-
-function tiersText({ tiers }: Extract<FileLimit, { readonly tiers: unknown }>): string {
-  return [...tiers]
-    .map(([tier, one]) => `${tier} ${one === undefined ? "unlimited" : rateText(one.limit, one.windowMs)}`)
-    .join(", ");
 }

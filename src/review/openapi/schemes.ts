@@ -1,5 +1,6 @@
 // Reads security schemes: which of them the gateway can check, and what is known of the issuer of their tokens.
 
+import { NOT_FOR_KEYS } from "../../config/compile/api-keys.ts";
 import { entryOf, type TreeNode } from "../../config/tree.ts";
 import { isFieldName } from "../../core/fields.ts";
 import type { Scheme } from "./model.ts";
@@ -7,21 +8,6 @@ import { textOf } from "./values.ts";
 
 const WELL_KNOWN = /\/\.well-known\/(?:openid-configuration|oauth-authorization-server)\/?$/;
 const FLOWS = ["authorizationCode", "clientCredentials", "password", "implicit", "deviceAuthorization"];
-
-// Fields that gateway.yaml refuses as `apiKeyHeaders`.
-const OTHER_MEANING = new Set([
-  "authorization",
-  "connection",
-  "content-length",
-  "content-type",
-  "cookie",
-  "host",
-  "proxy-authorization",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 
 /** The scheme that `node` describes; undefined when it describes none. */
 export function readScheme(node: TreeNode, dialect: string): Scheme | undefined {
@@ -58,7 +44,7 @@ function keyScheme(place: string | undefined, name: string | undefined, scoped: 
   if (place !== "header")
     return other(`API keys are taken from header fields only, not from a ${place ?? "?"}`);
   if (name === undefined || !isFieldName(name)) return other("the name is no header field name");
-  if (OTHER_MEANING.has(name.toLowerCase()))
+  if (NOT_FOR_KEYS.has(name.toLowerCase()))
     return other(
       `${name} has a meaning of its own (keys as \`Authorization: Bearer gwk_…\` are taken on all routes)`,
     );

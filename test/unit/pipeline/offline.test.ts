@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../../src/config/load.ts";
+import type { AssumedCaller } from "../../../src/config/test-policy.ts";
 import type { Decision } from "../../../src/pipeline/decision.ts";
-import { type AssumedCaller, OfflineGateway } from "../../../src/pipeline/offline.ts";
+import { OfflineGateway } from "../../../src/pipeline/offline.ts";
 import { arrivalOf, decideAs, type SimulatedRequest } from "../../../src/pipeline/simulate.ts";
 
 const FILE = `issuers:
