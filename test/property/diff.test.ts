@@ -86,8 +86,8 @@ async function holdsFor(
 }
 
 test.each([
-  ["in files of several routes", farPair, 450, 30],
-  ["where one thing changes", closePair, 1_500, 15],
+  ["in files of several routes", farPair, 600, 30],
+  ["where one thing changes", closePair, 2_000, 15],
 ] as const)(
   "what is let in and wasn't is told as wider, for its route and method, %s",
   async (_, pairs, numRuns, each) => {
@@ -97,9 +97,10 @@ test.each([
       fc.asyncProperty(pairs, requests, (pair, asked) => holdsFor(pair, asked, seen)),
       { numRuns },
     );
+    // Far below what any draw of so many gives, so that only generators that no longer meet anything fall short.
     expect(seen.requests).toBeGreaterThan(10_000);
     expect(seen.letIn).toBeGreaterThan(1_500);
-    expect(seen.gained).toBeGreaterThan(100);
+    expect(seen.gained).toBeGreaterThan(50);
     expect(seen.notWider).toBeGreaterThan(100);
   },
   60_000,

@@ -80,12 +80,14 @@ function leastGains(
   least: Held,
   { fromHeld = NOTHING, toHeld = NOTHING }: TokenCaller,
 ): Reason | undefined {
+  // What the key holds by now needn't be in the token, and wasn't in the key's hands before.
+  const ownRoles = least.roles.filter((role) => !toHeld.roles.includes(role));
   const given = new ScopeSet([
     ...toHeld.scopes,
-    ...grantsOf(tables.to, [...least.roles, ...toHeld.roles]).scopes,
+    ...grantsOf(tables.to, [...ownRoles, ...toHeld.roles]).scopes,
   ]);
   const missing = least.scopes.filter((scope) => !given.covers(scope));
-  let combinations: readonly Held[] = [{ scopes: [], roles: least.roles }];
+  let combinations: readonly Held[] = [{ scopes: [], roles: ownRoles }];
   for (const scope of missing) {
     // A role that gave the scope before as well is no better than the scope itself.
     const roles = [...tables.to.keys()].filter(
@@ -104,7 +106,7 @@ function leastGains(
       (from.scopes === undefined || scopes.meets(from.scopes)) &&
       (from.roles === undefined || holdsRoles({ roles }, from.roles));
     if (passes) continue;
-    const by = held.roles.filter((role) => !least.roles.includes(role));
+    const by = held.roles.filter((role) => !ownRoles.includes(role));
     if (by.length > 0) return surely(`${by.length === 1 ? "role" : "roles"} ${by.join(", ")} give more`);
     return surely(withText(held));
   }

@@ -261,6 +261,18 @@ describe("access widens", () => {
     expect(routes[0]?.gains.map(gainText)).toEqual(["API key bot with a token: scope m:write is enough"]);
   });
 
+  test("where a key adds a role that no token has to have", async () => {
+    const both = { auth: [{ all: ["apiKey", "jwt:corp"] }], scopes: ["m:write"] };
+    for (const roles of [["dev"], { any: ["dev", "ops"] }]) {
+      const base = route(1, { ...both, roles });
+      const [bot] = BASE.sections.apiKeys as readonly Written[];
+      const next = { ...base, sections: { ...base.sections, apiKeys: [{ ...bot, roles: ["dev"] }] } };
+      expect(await gains(next, base)).toContain(
+        "DELETE /m/:id: API key bot with a token: scope m:write is enough",
+      );
+    }
+  });
+
   test("for web pages, when more origins may call", async () => {
     const cors = (origins: readonly string[]) => section("cors", { origins });
     const told = await gains(cors(["https://a.example", "https://b.example"]), cors(["https://a.example"]));
