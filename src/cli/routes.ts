@@ -5,6 +5,7 @@ import type { GatewayConfig, RoutePolicy } from "../config/gateway-config.ts";
 import { inspectConfig } from "../config/load.ts";
 import { limitText } from "../rate-limit/limit-text.ts";
 import type { FileLimit } from "../rate-limit/policy.ts";
+import { guardText } from "../review/words.ts";
 import type { RouteMatch } from "../routing/policy.ts";
 import { usesColor } from "./paint.ts";
 import { alignedTable } from "./table.ts";
@@ -50,12 +51,13 @@ function rowsOf(route: RoutePolicy, globalLimits: readonly FileLimit[]): Row[] {
     pattern: patternOf(match),
     hosts: match.hosts,
     conditions: [
-      ...match.headers.map(({ name, value }) => `${name}${value === undefined ? "" : `=${value}`}`),
+      // What a header has to hold may be a secret that another proxy shows.
+      ...match.headers.map(({ name, value }) => `${name}${value === undefined ? "" : "=…"}`),
       ...match.query.map(({ name, value }) => `?${name}${value === undefined ? "" : `=${value}`}`),
     ],
     upstream: route.upstream,
     access: route.access,
-    guard: guardOf(route),
+    guard: guardText(route),
     limits: route.limits.map((limit) => limitText(limit, globalLimits.includes(limit) ? ["global"] : [])),
     route: route.name,
     line: route.line,
@@ -66,21 +68,6 @@ function patternOf(match: RouteMatch): string {
   const parts = match.segments.map((one) => (one.kind === "parameter" ? `:${one.name}` : one.value));
   const path = `/${[...parts, ...(match.wildcard ? ["*"] : [])].join("/")}`;
   return match.trailingSlash ? `${path}/` : path;
-}
-
-function guardOf({ access, auth, authz, ips }: RoutePolicy): string {
-  const parts: string[] = [];
-  if (access === "public") parts.push("public");
-  else
-    parts.push(
-      `${access === "optional" ? "optional " : ""}${auth.map((names) => names.join("+")).join(" or ")}`,
-    );
-  const { scopes, roles, require } = authz;
-  if (scopes !== undefined) parts.push(`scopes ${scopes.scopes.join(scopes.mode === "all" ? " + " : " | ")}`);
-  if (roles !== undefined) parts.push(`roles ${roles.roles.join(roles.mode === "all" ? " + " : " | ")}`);
-  parts.push(...require.map(({ text }) => text));
-  if (ips.allow.length > 0 || ips.deny.length > 0) parts.push("ips");
-  return parts.join(", ");
 }
 
 function table(rows: readonly Row[], config: GatewayConfig): string {

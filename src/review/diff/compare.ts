@@ -4,6 +4,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { GatewayConfig } from "../../config/gateway-config.ts";
 import type { RoutedRequest } from "../../routing/table.ts";
+import { guardText } from "../words.ts";
 import { isNone, setOf, without } from "./address-set.ts";
 import { fileChanges, pathGains } from "./file-changes.ts";
 import { type Gain, GainFinder } from "./gains.ts";
@@ -13,7 +14,6 @@ import type { Reason } from "./reasons.ts";
 import { witnessesAt } from "./request-classes.ts";
 import { type Change, change, originGains, routeChanges } from "./route-changes.ts";
 import { type Served, Side } from "./side.ts";
-import { guardText } from "./words.ts";
 
 /** How access changes. `possibly wider`: it can't be ruled out. `both`: wider for some callers, narrower for others. */
 export type Access = "wider" | "possibly wider" | "narrower" | "both" | "same";

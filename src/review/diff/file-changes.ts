@@ -6,11 +6,11 @@ import type { IssuerPolicy } from "../../authn/jwt/policy.ts";
 import type { RoleTable } from "../../authz/policy.ts";
 import type { GatewayConfig, RedisPolicy, ServerLimits } from "../../config/gateway-config.ts";
 import { durationText } from "../../rate-limit/rate-text.ts";
+import { limitsText } from "../words.ts";
 import { rangeText } from "./address-set.ts";
 import { isLooser } from "./limit-change.ts";
 import { possibly, type Reason, surely } from "./reasons.ts";
 import { type Change, change } from "./route-changes.ts";
-import { limitsText } from "./words.ts";
 
 type Section = keyof GatewayConfig;
 type Compare<K extends Section> = (old: GatewayConfig[K], next: GatewayConfig[K]) => readonly Change[];

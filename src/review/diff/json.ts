@@ -1,10 +1,10 @@
 // A comparison as JSON. The shape is part of what users rely on: docs/DIFF.md describes it.
 
+import { guardText, patternText } from "../words.ts";
 import type { Comparison, RouteChange } from "./compare.ts";
 import type { Gain } from "./gains.ts";
 import { countsOf, gainText, lossText, subjectText } from "./sentences.ts";
 import type { Served } from "./side.ts";
-import { guardText, patternText } from "./words.ts";
 
 /** The whole comparison, without a value that may be secret. */
 export function comparisonJson(comparison: Comparison, names: readonly [old: string, next: string]): string {

@@ -4,10 +4,10 @@ import { isDeepStrictEqual } from "node:util";
 import type { CorsPolicy, FieldEdits, GatewayConfig, RoutePolicy } from "../../config/gateway-config.ts";
 import { durationText } from "../../rate-limit/rate-text.ts";
 import type { UpstreamPolicy } from "../../upstream/policy.ts";
+import { limitsText, some, upstreamText } from "../words.ts";
 import type { Gain } from "./gains.ts";
 import { isLooser, sameLimits } from "./limit-change.ts";
 import { surely } from "./reasons.ts";
-import { limitsText, some, upstreamText } from "./words.ts";
 
 /** One thing that changes, beside who may call. */
 export interface Change {

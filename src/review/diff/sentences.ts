@@ -1,11 +1,11 @@
 // A comparison in sentences, for every output: what a change is about, and who gains or loses by it.
 
 import type { RouteMatch } from "../../routing/policy.ts";
+import { guardText, patternText, some } from "../words.ts";
 import type { Comparison, RouteChange } from "./compare.ts";
 import { isWider } from "./compare.ts";
 import type { Gain } from "./gains.ts";
 import type { Served } from "./side.ts";
-import { guardText, patternText, some } from "./words.ts";
 
 /** `GET,POST`, or `any` where methods are meant that no route lists. */
 export function methodsText({ methods, otherMethods, old, new: next }: RouteChange): string {

@@ -125,6 +125,25 @@ any       a.example.com/open/* [?v=2]   app       public                    none
     ]);
   });
 
+  test("tells which checks are only observed, and no value of a header", async () => {
+    const config = join(folder, "observed.yaml");
+    await writeFile(
+      config,
+      `apiKeys: [{ id: bot, hash: "sha256:${"1".repeat(64)}" }]
+upstreams: { app: http://127.0.0.1:9000 }
+routes:
+  - { match: { path: /a, headers: { X-Origin-Secret: a-secret } }, to: app, auth: [apiKey], observe: [auth], ips: { allow: [10.0.0.0/8] } }
+`,
+    );
+    expect(await run(() => routes({ config, format: "json" }))).toBe(0);
+    expect(JSON.parse(out)).toMatchObject([
+      { guard: "apiKey, only from 10.0.0.0/8, observed only: auth", conditions: ["x-origin-secret=…"] },
+    ]);
+    expect(await run(() => routes({ config, format: "text" }))).toBe(0);
+    expect(out).toContain("observed only: auth");
+    expect(out).not.toContain("a-secret");
+  });
+
   test("tells of limits what they have besides their rate", async () => {
     const config = join(folder, "limits.yaml");
     await writeFile(
