@@ -48,7 +48,7 @@ async function check(text: string | Buffer): Promise<Outcome> {
   const peaks = new Map<number, number>();
   const watch = setInterval(() => {
     for (const pid of familyOf(child.pid ?? 0)) peaks.set(pid, Math.max(peaks.get(pid) ?? 0, peakOf(pid)));
-  }, 5);
+  }, 20);
   await once(child, "close");
   clearInterval(watch);
   const mib = [...peaks.values()].reduce((sum, kib) => sum + kib, 0) / 1024;

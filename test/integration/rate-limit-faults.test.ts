@@ -428,7 +428,8 @@ describe("a busy gateway", () => {
 
   test("decides a thousand requests of one moment, each by itself", async () => {
     const redis = await redisServer();
-    const gate = await gateway(redis.url);
+    // As long as a machine that others use as well may take to decide them all.
+    const gate = await gateway(redis.url, undefined, 2_000);
     const policies = [policy("deny", { limit: 3 })];
     const answers = await Promise.all(
       Array.from({ length: 1_000 }, (_, index) => gate.take(policies, `192.0.2.${index % 200}`)),

@@ -51,7 +51,7 @@ async function campaign(
   meanwhile: () => Promise<void>,
 ): Promise<Readonly<Record<string, Report>>> {
   const ports = gateways.map((gateway) => gateway.port);
-  const start: Campaign = { kind: "start", ports, paths: PATHS, clients: CLIENTS, pauseMs: 200 };
+  const start: Campaign = { kind: "start", ports, paths: PATHS, clients: CLIENTS, pauseMs: 400 };
   clients.send(start);
   await meanwhile();
   const report = once(clients, "message");

@@ -168,15 +168,21 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     }
   }
   running.set(folder, child);
+  // One after the other: a second one would meet the server that the first one is still waiting for.
+  let restarted: Promise<void> = Promise.resolve();
+  const restart = async (): Promise<void> => {
+    await end(folder);
+    running.set(folder, await launch(port, folder, options));
+  };
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
     pause: () => void running.get(folder)?.kill("SIGSTOP"),
     resume: () => void running.get(folder)?.kill("SIGCONT"),
     stop: () => end(folder),
-    async restart() {
-      await end(folder);
-      running.set(folder, await launch(port, folder, options));
+    restart() {
+      restarted = restarted.then(restart, restart);
+      return restarted;
     },
   };
 }
