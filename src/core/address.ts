@@ -87,6 +87,12 @@ export interface AddressRange {
   readonly prefix: number;
 }
 
+/** A range as people write it: `10.0.0.0/8`, or the address alone. */
+export function rangeText({ bytes, prefix }: AddressRange): string {
+  const whole = prefix === bytes.length * 8;
+  return whole ? formatAddress(bytes) : `${formatAddress(bytes)}/${prefix}`;
+}
+
 /** Parses `10.0.0.0/8`, `2001:db8::/32` or a single address. Undefined when it is none of them. */
 export function parseRange(text: string): AddressRange | undefined {
   const slash = text.indexOf("/");

@@ -95,8 +95,8 @@ export function explainAuthorization(
       ? {
           ips: {
             met: addressAllowed(ips, request.clientAddress) ? ("yes" as const) : ("no" as const),
-            allow: ips.allow.map(rangeText),
-            deny: ips.deny.map(rangeText),
+            allow: ips.allow.map(cidrText),
+            deny: ips.deny.map(cidrText),
           },
         }
       : {}),
@@ -141,7 +141,7 @@ function heldScopes(
   return { mode, needed, missing: missing.map(({ scope }) => scope) };
 }
 
-function rangeText({ bytes, prefix }: AddressRange): string {
+function cidrText({ bytes, prefix }: AddressRange): string {
   return `${formatAddress(bytes)}/${prefix}`;
 }
 

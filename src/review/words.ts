@@ -1,10 +1,10 @@
 // Routes, guards and limits in words. Nothing that may be secret is told: of conditions and header edits only the names.
 
 import type { GatewayConfig, RoutePolicy } from "../config/gateway-config.ts";
+import { rangeText } from "../core/address.ts";
 import { limitText } from "../rate-limit/limit-text.ts";
 import type { FileLimit } from "../rate-limit/policy.ts";
 import type { RouteMatch } from "../routing/policy.ts";
-import { rangeText } from "./diff/address-set.ts";
 
 /** A pattern as a person would write it, with its hosts and the names of its conditions. */
 export function patternText({

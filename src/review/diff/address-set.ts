@@ -1,7 +1,7 @@
 // Sets of client addresses, so that rules can be compared by what they let through and not by how they are written.
 
 import type { AddressRules } from "../../authz/policy.ts";
-import { type AddressRange, formatAddress } from "../../core/address.ts";
+import type { AddressRange } from "../../core/address.ts";
 
 /** First and last address, both part of it. */
 type Interval = readonly [first: bigint, last: bigint];
@@ -63,12 +63,6 @@ export function isEverywhere(set: AddressSet): boolean {
 /** The addresses of `a` that aren't in `b`. */
 export function without(a: AddressSet, b: AddressSet): AddressSet {
   return intersect(a, complement(b));
-}
-
-/** A range as people write it: `10.0.0.0/8`, or the address alone. */
-export function rangeText({ bytes, prefix }: AddressRange): string {
-  const whole = prefix === bytes.length * 8;
-  return whole ? formatAddress(bytes) : `${formatAddress(bytes)}/${prefix}`;
 }
 
 function complement({ v4, v6, unknown }: AddressSet): AddressSet {
